@@ -1,0 +1,243 @@
+//! The courier of one destination: takes what is due from the store, sends it, and has the store note what became of
+//! it.
+//!
+//! Protocol: of each service only the oldest delivery is taken, and none is taken again before its attempt is noted,
+//! so order per service and destination holds. Up to [`DELIVERIES_IN_FLIGHT_MAX`] are in flight. Once the destination
+//! as a whole does not answer, one probe at a time is, by the retry schedule, until it answers; then everything that
+//! waited for it is due at once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::client::{Answer, Client};
+use super::format;
+use crate::clock::Clock;
+use crate::config::Destination;
+use crate::core::limits::{DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
+use crate::core::retry;
+use crate::store::{Attempt, AttemptOutcome, DueDelivery, Store, StoreError};
+
+/// What a step found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many deliveries are on their way.
+    Sending(usize),
+    /// Nothing is due.
+    Idle,
+}
+
+/// Delivers to one destination.
+pub struct Courier {
+    destination: Destination,
+    store: Store,
+    client: Client,
+    clock: Clock,
+    raised: watch::Receiver<u64>,
+    in_flight: JoinSet<Landed>,
+    /// The alerts (by `seq`) that are in flight.
+    taken: HashSet<i64>,
+    failing: Option<Failing>,
+}
+
+/// A destination that as a whole does not answer.
+struct Failing {
+    /// Failed probes since it began, itself included.
+    probes: i64,
+    next_probe: i64,
+}
+
+/// An attempt that has ended, and is noted unless the store could not.
+struct Landed {
+    seq: i64,
+    answer: Answer,
+    was_probe: bool,
+}
+
+impl Courier {
+    /// A courier to `destination`.
+    pub fn new(destination: Destination, store: Store, client: Client, clock: Clock) -> Self {
+        let raised = store.raised();
+        Self {
+            destination,
+            store,
+            client,
+            clock,
+            raised,
+            in_flight: JoinSet::new(),
+            taken: HashSet::new(),
+            failing: None,
+        }
+    }
+
+    /// Delivers until `stop`, then gives what is in flight a moment to end. What is cut off is a row still.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let now = self.clock.now();
+            if let Err(error) = self.step(now).await {
+                // Logged by the store; the next second is as good.
+                tracing::debug!(%error, destination = ?self.destination.name, "nothing could be taken");
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(landed) = self.in_flight.join_next() => self.land(landed).await,
+                _ = self.raised.changed() => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        let rest = async {
+            while let Some(landed) = self.in_flight.join_next().await {
+                self.land(landed).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(SHUTDOWN_GRACE_MS), rest).await.is_err() {
+            warn!(destination = ?self.destination.name, deliveries = self.taken.len(), "stopped while in flight; they are repeated at the next start");
+        }
+    }
+
+    /// Takes what is due at `now` and sends it on its way, as far as there is room.
+    ///
+    /// # Errors
+    /// That the store cannot be read now.
+    pub async fn step(&mut self, now: i64) -> Result<Step, StoreError> {
+        let room = self.room(now);
+        if room > 0 {
+            // What is in flight is due still, so it must not fill the page.
+            let limit = room + self.taken.len();
+            let due = self.store.due_deliveries(self.destination.name.clone(), now, limit).await?;
+            for (seq, reason) in due.unreadable {
+                self.give_up(seq, now, reason).await?;
+            }
+            let untaken =
+                due.deliveries.into_iter().filter(|delivery| !self.taken.contains(&delivery.seq));
+            for delivery in untaken.take(room).collect::<Vec<_>>() {
+                self.send(delivery, now);
+            }
+        }
+        Ok(if self.taken.is_empty() { Step::Idle } else { Step::Sending(self.taken.len()) })
+    }
+
+    /// Waits until everything that is in flight has ended and is noted.
+    pub async fn settle(&mut self) {
+        while let Some(landed) = self.in_flight.join_next().await {
+            self.land(landed).await;
+        }
+    }
+
+    fn room(&self, now: i64) -> usize {
+        match &self.failing {
+            None => DELIVERIES_IN_FLIGHT_MAX.saturating_sub(self.taken.len()),
+            Some(failing) if failing.next_probe <= now => 1_usize.saturating_sub(self.taken.len()),
+            Some(_) => 0,
+        }
+    }
+
+    fn send(&mut self, delivery: DueDelivery, now: i64) {
+        self.taken.insert(delivery.seq);
+        let message = format::message(&self.destination, &delivery, now);
+        let (client, store, clock) = (self.client.clone(), self.store.clone(), self.clock.clone());
+        let destination = self.destination.name.clone();
+        let was_probe = self.failing.is_some();
+        self.in_flight.spawn(async move {
+            let answer = client.send(message).await;
+            let at = clock.now();
+            let attempt = Attempt {
+                seq: delivery.seq,
+                destination,
+                at,
+                outcome: outcome(&answer, &delivery, at),
+            };
+            log(&attempt, &delivery);
+            note(&store, attempt).await;
+            Landed { seq: delivery.seq, answer, was_probe }
+        });
+    }
+
+    async fn land(&mut self, landed: Result<Landed, tokio::task::JoinError>) {
+        let landed = match landed {
+            Ok(landed) => landed,
+            // A bug, and the row is due still: the whole program stops and starts again rather than skip it.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return,
+        };
+        self.taken.remove(&landed.seq);
+        let now = self.clock.now();
+        let destination = &self.destination.name;
+        match (&landed.answer, &mut self.failing) {
+            (Answer::Unable { error }, None) => {
+                warn!(?destination, reason = ?error, "the destination fails; one probe at a time until it answers");
+                self.failing = Some(Failing { probes: 1, next_probe: now + wait(1) });
+            }
+            (Answer::Unable { .. }, Some(failing)) if landed.was_probe => {
+                failing.probes += 1;
+                failing.next_probe = now + wait(failing.probes);
+            }
+            (Answer::Unable { .. }, Some(_)) | (_, None) => {}
+            (Answer::Accepted | Answer::Refused { .. }, Some(_)) => {
+                info!(?destination, "the destination answers again");
+                self.failing = None;
+                if let Err(error) = self.store.revive(destination.clone(), now).await {
+                    warn!(?destination, %error, "what waited is tried again by its own schedule");
+                }
+            }
+        }
+    }
+
+    async fn give_up(&self, seq: i64, now: i64, reason: String) -> Result<(), StoreError> {
+        error!(alert = seq, reason, destination = ?self.destination.name, "an alert's row cannot be read; given up");
+        let outcome =
+            AttemptOutcome::GivenUp { error: format!("its row cannot be read: {reason}") };
+        let attempt = Attempt { seq, destination: self.destination.name.clone(), at: now, outcome };
+        self.store.record(attempt).await
+    }
+}
+
+/// What an answer means for the delivery.
+fn outcome(answer: &Answer, delivery: &DueDelivery, now: i64) -> AttemptOutcome {
+    let (error, destination_failed) = match answer {
+        Answer::Accepted => return AttemptOutcome::Delivered,
+        Answer::Refused { error } => (error.clone(), false),
+        Answer::Unable { error } => (error.clone(), true),
+    };
+    if retry::is_given_up(delivery.alert.created_at, now) {
+        return AttemptOutcome::GivenUp { error };
+    }
+    AttemptOutcome::Failed {
+        next_attempt: now + wait(delivery.attempts + 1),
+        error,
+        destination_failed,
+    }
+}
+
+fn wait(attempts: i64) -> i64 {
+    retry::delay_seconds(attempts, fastrand::f64())
+}
+
+/// Has the store note an attempt, for as long as it takes: an accepted alert that is not noted would be sent again.
+async fn note(store: &Store, attempt: Attempt) {
+    while store.record(attempt.clone()).await.is_err() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn log(attempt: &Attempt, delivery: &DueDelivery) {
+    let (id, kind) = (&delivery.id, delivery.alert.kind.as_str());
+    let (service, destination) = (delivery.alert.service.as_str(), &attempt.destination);
+    let number = delivery.attempts + 1;
+    match &attempt.outcome {
+        AttemptOutcome::Delivered => {
+            info!(%id, ?service, kind, ?destination, attempt = number, "delivered");
+        }
+        AttemptOutcome::Failed { next_attempt, error, .. } => {
+            let again_in_seconds = next_attempt - attempt.at;
+            warn!(%id, ?service, kind, ?destination, attempt = number, ?error, again_in_seconds, "not delivered");
+        }
+        AttemptOutcome::GivenUp { error } => {
+            error!(%id, ?service, kind, ?destination, attempt = number, ?error, "given up");
+        }
+    }
+}

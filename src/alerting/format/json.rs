@@ -1,0 +1,48 @@
+//! `json`: one object an alert, with everything that is known.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::core::text;
+use crate::store::DueDelivery;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    name: &'a str,
+    status: &'static str,
+    frequency: String,
+    grace: String,
+    last_ping: Option<String>,
+    deadline: Option<String>,
+    overdue_seconds: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage_seconds: Option<i64>,
+    attempt: i64,
+    created_at: String,
+    sent_at: String,
+    text: String,
+}
+
+pub(super) fn body(delivery: &DueDelivery, now: i64) -> String {
+    let alert = &delivery.alert;
+    let body = Body {
+        id: &delivery.id,
+        event_type: alert.kind.event_type(),
+        name: alert.service.as_str(),
+        status: alert.kind.status().as_str(),
+        frequency: alert.frequency.to_string(),
+        grace: alert.grace.to_string(),
+        last_ping: alert.last_ping.map(text::rfc3339),
+        deadline: alert.deadline.map(text::rfc3339),
+        overdue_seconds: alert.overdue_seconds(),
+        outage_seconds: alert.outage_seconds(),
+        attempt: delivery.attempts + 1,
+        created_at: text::rfc3339(alert.created_at),
+        sent_at: text::rfc3339(now),
+        text: text::of(alert, now, &TimeZone::UTC),
+    };
+    serde_json::to_string(&body).expect("texts and numbers can always be written as JSON")
+}

@@ -1,0 +1,11 @@
+//! Delivering alerts: one courier for each destination, so that none waits for another.
+//!
+//! Invariant: what is delivered was committed before, and what is noted as delivered was accepted before. A crash
+//! between the two repeats a delivery under its id and loses none. Couriers and the sweeper meet only in the store.
+
+mod client;
+mod courier;
+mod format;
+
+pub use client::{Client, ClientError};
+pub use courier::{Courier, Step};

@@ -1,0 +1,152 @@
+//! The wiring: which part gets what, in which order they start, and in which they stop.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::alerting::{Client, ClientError, Courier};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::limits::SHUTDOWN_MS_MAX;
+use crate::http::{self, Api, ServerLimits};
+use crate::store::{self, OpenError, Rules, Store, StoreError, Summary};
+use crate::sweeper::Sweeper;
+
+/// Why the program did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address cannot be served.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HTTP client of alerts cannot be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The database was opened and could not be read.
+    #[error("cannot read the database: {0}")]
+    Read(#[from] StoreError),
+    /// A part that must not end has ended; the reason is in the log.
+    #[error("{0} ended unexpectedly")]
+    PartEnded(&'static str),
+}
+
+/// A server that has bound its address and opened its database, and is about to serve.
+pub struct App {
+    /// The address that it serves.
+    pub address: SocketAddr,
+    /// Its database, as an absolute path; `None` in memory.
+    pub database: Option<PathBuf>,
+    /// What the database holds.
+    pub summary: Summary,
+    listener: TcpListener,
+    router: Router,
+    store: Store,
+    writer: tokio::task::JoinHandle<()>,
+    sweeper: Sweeper,
+    couriers: Vec<Courier>,
+    /// Held until the end, so that no second server opens the file.
+    lock: Option<File>,
+}
+
+impl App {
+    /// Opens the database and binds the address.
+    ///
+    /// # Errors
+    /// [`AppError`], whose sentence says what to do.
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, AppError> {
+        let rules = Rules {
+            grace: config.grace,
+            services_max: config.services_max,
+            routes: config.routes(),
+        };
+        let address = config.listen;
+        let listen = |source| AppError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let opened = store::open(&config.database, config.durability, rules).await?;
+        let store = opened.store;
+        let writer = tokio::spawn(opened.writer.run());
+        let summary = store.summary(clock.now()).await?;
+        let client = Client::new()?;
+        let couriers = config.destinations.iter().map(|destination| {
+            Courier::new(destination.clone(), store.clone(), client.clone(), clock.clone())
+        });
+        let couriers = couriers.collect();
+        Ok(Self {
+            address,
+            database: opened.path,
+            summary,
+            listener,
+            router: http::router(Api::new(store.clone(), clock.clone(), config.open)),
+            writer,
+            sweeper: Sweeper::new(store.clone(), clock, config.alert_history_seconds),
+            couriers,
+            lock: opened.lock,
+            store,
+        })
+    }
+
+    /// Serves until `stop`, then finishes what was accepted and closes the database.
+    ///
+    /// # Errors
+    /// [`AppError::PartEnded`], if a part died: better no process than one that looks alive and notices nothing.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
+        let Self { listener, router, store, mut writer, sweeper, couriers, lock, .. } = self;
+        let mut parts = JoinSet::new();
+        let until = stop.clone();
+        parts.spawn(async move {
+            http::serve(listener, router, ServerLimits::default(), until).await;
+            "the server"
+        });
+        let until = stop.clone();
+        parts.spawn(async move {
+            sweeper.run(until).await;
+            "the sweeper"
+        });
+        for courier in couriers {
+            let until = stop.clone();
+            parts.spawn(async move {
+                courier.run(until).await;
+                "the notifier"
+            });
+        }
+        let ended = tokio::select! {
+            () = stop.cancelled() => None,
+            part = parts.join_next() => Some(part.and_then(Result::ok).unwrap_or("a part")),
+            _ = &mut writer => Some("the writer"),
+        };
+        if let Some(part) = ended {
+            error!(part, "ended unexpectedly; the process stops so that it can be started afresh");
+            return Err(AppError::PartEnded(part));
+        }
+        info!("stopping");
+        let finish = async {
+            while parts.join_next().await.is_some() {}
+            store.close().await;
+            writer.await
+        };
+        match tokio::time::timeout(Duration::from_millis(SHUTDOWN_MS_MAX), finish).await {
+            Ok(Ok(())) => info!("stopped"),
+            Ok(Err(_)) => return Err(AppError::PartEnded("the writer")),
+            Err(_) => {
+                error!("the database could not be closed in time; nothing acknowledged is lost")
+            }
+        }
+        drop(lock);
+        Ok(())
+    }
+}

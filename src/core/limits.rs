@@ -1,0 +1,88 @@
+//! Every bound of the program in one place, with its unit in its name.
+
+/// Seconds in one week, the largest unit a duration can have.
+pub const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// The longest frequency or grace: 520 weeks, about ten years.
+pub const DURATION_SECONDS_MAX: i64 = 520 * WEEK_SECONDS;
+
+/// The longest service name, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// How far ahead of the server's clock a caller's clock may be.
+pub const TIMESTAMP_AHEAD_SECONDS_MAX: i64 = 60;
+
+/// The latest second that a stored time may have: the end of the year 9999, the last that calendars print in four digits.
+pub const TIME_SECONDS_MAX: i64 = 253_402_300_799;
+
+/// Characters of a caller's value that an error repeats.
+pub const ECHO_CHARS_MAX: usize = 80;
+
+/// The largest body of a ping: 1 MB.
+pub const BODY_BYTES_MAX: usize = 1_000_000;
+
+/// What is still read and thrown away of a body over its limit, so that the caller gets to read the answer.
+pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+
+/// How long a caller may take to send a body.
+pub const BODY_SECONDS_MAX: u64 = 20;
+
+/// How long a caller may take to send a request's head, and how long an idle connection is kept.
+pub const HEAD_SECONDS_MAX: u64 = 15;
+
+/// The largest head (request line and headers) of a request.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections served at a time; more wait in the listen backlog.
+pub const CONNECTIONS_MAX: usize = 8192;
+
+/// Commands that may wait for the writer; one more is answered 503.
+pub const WRITER_QUEUE_COMMANDS_MAX: usize = 16_384;
+
+/// Commands that share one transaction, and so one fsync.
+pub const BATCH_COMMANDS_MAX: usize = 2048;
+
+/// Services that one transaction of a sweep looks at, so that waiting pings get their turn.
+pub const SWEEP_SERVICES_MAX: usize = 1000;
+
+/// Transactions one sweep may take; what is left over is due at the next.
+pub const SWEEP_PAGES_MAX: usize = 2000;
+
+/// Unreadable rows that are remembered, so that each is logged once and not every second.
+pub const UNREADABLE_ROWS_REMEMBERED_MAX: usize = 1000;
+
+/// How long the store waits for another process that holds a lock on the file.
+pub const BUSY_MS_MAX: u64 = 5000;
+
+/// Connections of the read pool.
+pub const READ_CONNECTIONS_MAX: u32 = 4;
+
+/// The size to which the write-ahead log is cut back after a checkpoint.
+pub const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// Old alerts that one transaction removes.
+pub const PURGE_ALERTS_MAX: i64 = 1000;
+
+/// The time between two removals of old alerts.
+pub const PURGE_EVERY_SECONDS: i64 = 3600;
+
+/// Requests that are on their way to one destination at a time.
+pub const DELIVERIES_IN_FLIGHT_MAX: usize = 8;
+
+/// How long a destination may take to answer.
+pub const DELIVERY_SECONDS_MAX: u64 = 10;
+
+/// How long connecting to a destination may take, within the above.
+pub const DELIVERY_CONNECT_SECONDS_MAX: u64 = 5;
+
+/// Retries are given up this long after the alert was raised: two days.
+pub const DELIVERY_RETRY_SECONDS_MAX: i64 = 2 * 24 * 60 * 60;
+
+/// Characters of a delivery's error that are kept.
+pub const DELIVERY_ERROR_CHARS_MAX: usize = 300;
+
+/// How long requests under way, and alerts in flight, may take to finish once the program was told to stop.
+pub const SHUTDOWN_GRACE_MS: u64 = 3000;
+
+/// How long the whole stop may take before the process ends anyway.
+pub const SHUTDOWN_MS_MAX: u64 = 9500;

@@ -1,0 +1,12 @@
+//! The rules: what a name, a frequency and a ping mean, when silence counts, and what an alert says.
+//!
+//! Invariant: nothing here does I/O or reads a clock. Every function takes what it needs, `now` included, and
+//! returns what follows. All times are Unix seconds (UTC, rounded down), all durations whole seconds.
+
+pub mod alert;
+pub mod frequency;
+pub mod limits;
+pub mod name;
+pub mod retry;
+pub mod service;
+pub mod text;

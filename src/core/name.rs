@@ -1,0 +1,81 @@
+//! The name of a service.
+
+use std::fmt;
+
+use super::limits::NAME_BYTES_MAX;
+
+/// A service's name: 1 to 255 bytes of UTF-8 without control characters (Unicode category Cc).
+///
+/// Spaces, slashes and emoji are fine; two names are the same when their bytes are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl Name {
+    /// Takes `text` as a name.
+    ///
+    /// # Errors
+    /// [`NameError`], which says what would be right.
+    pub fn parse(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong { bytes: text.len() });
+        }
+        if text.chars().any(char::is_control) {
+            return Err(NameError::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is no name. Reads as the end of a sentence that begins with the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No characters at all.
+    #[error("is empty: a name has 1 to {NAME_BYTES_MAX} bytes")]
+    Empty,
+    /// More bytes than [`NAME_BYTES_MAX`].
+    #[error("is {bytes} bytes long: a name has 1 to {NAME_BYTES_MAX} bytes")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A line break, a tab, a NUL or the like.
+    #[error("has a control character: a name is UTF-8 text without line breaks, tabs and the like")]
+    ControlCharacter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_slashes_and_emoji_are_fine() {
+        for text in ["a", " ", "a/b c", "💾 backup", "%", "remove", &"x".repeat(255)] {
+            assert_eq!(Name::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn empty_long_and_control_characters_are_refused() {
+        assert_eq!(Name::parse(""), Err(NameError::Empty));
+        assert_eq!(Name::parse("x".repeat(256)), Err(NameError::TooLong { bytes: 256 }));
+        assert_eq!(Name::parse("é".repeat(128)), Err(NameError::TooLong { bytes: 256 }));
+        for text in ["a\nb", "\0", "a\u{85}", "\u{7f}", "\t"] {
+            assert_eq!(Name::parse(text), Err(NameError::ControlCharacter), "{text:?}");
+        }
+    }
+}

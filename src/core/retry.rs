@@ -1,0 +1,51 @@
+//! When a delivery that failed is tried again.
+
+use super::limits::DELIVERY_RETRY_SECONDS_MAX;
+
+/// Seconds to wait after the first, second, … failed attempt; the last one repeats.
+const SCHEDULE_SECONDS: [i64; 6] = [5, 15, 30, 60, 120, 300];
+
+/// Seconds to wait after so many failed attempts (at least one), `jitter` (0 to 1) included: up to a tenth more, so
+/// that what failed together does not come back together.
+pub fn delay_seconds(attempts: i64, jitter: f64) -> i64 {
+    let step =
+        usize::try_from(attempts.max(1) - 1).unwrap_or(usize::MAX).min(SCHEDULE_SECONDS.len() - 1);
+    let seconds = SCHEDULE_SECONDS[step];
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "at most 330 seconds"
+    )]
+    let extra = (seconds as f64 / 10.0 * jitter.clamp(0.0, 1.0)).round() as i64;
+    seconds + extra
+}
+
+/// Whether an alert raised at `created_at` is too old at `now` to be tried again.
+pub fn is_given_up(created_at: i64, now: i64) -> bool {
+    now - created_at >= DELIVERY_RETRY_SECONDS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_five_minutes_and_stay_there() {
+        let waits: Vec<i64> = (1..=8).map(|attempts| delay_seconds(attempts, 0.0)).collect();
+        assert_eq!(waits, [5, 15, 30, 60, 120, 300, 300, 300]);
+        assert_eq!(delay_seconds(i64::MAX, 0.0), 300);
+        assert_eq!(delay_seconds(0, 0.0), 5);
+    }
+
+    #[test]
+    fn jitter_adds_up_to_a_tenth() {
+        assert_eq!(delay_seconds(4, 1.0), 66);
+        assert_eq!(delay_seconds(6, 7.0), 330);
+    }
+
+    #[test]
+    fn two_days_are_the_end() {
+        assert!(!is_given_up(0, 172_799));
+        assert!(is_given_up(0, 172_800));
+    }
+}

@@ -1,0 +1,217 @@
+//! The words of an alert: what someone woken at 3 needs, its beginning on a phone's first line.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::alert::{Alert, Kind};
+
+/// The first so many characters carry kind, name and lateness.
+const FIRST_LINE_CHARS: usize = 40;
+
+/// A name is not shortened below this, whatever stands beside it.
+const NAME_CHARS_MIN: usize = 12;
+
+/// An alert that leaves this long after it was raised says so first.
+const DELAYED_SECONDS_MIN: i64 = 120;
+
+/// The sentence of `alert` as it leaves at `now`, with times in `zone`.
+pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
+    let since_raised = now - alert.created_at;
+    let delayed = if since_raised >= DELAYED_SECONDS_MIN {
+        format!("Delayed {}: ", rough_duration(since_raised))
+    } else {
+        String::new()
+    };
+    let (word, figure) = match alert.kind {
+        Kind::Overdue => {
+            let late = now - alert.deadline.unwrap_or(alert.about);
+            ("OVERDUE", format!("{} late", rough_duration(late)))
+        }
+        Kind::Recovered => {
+            ("RECOVERED", format!("after {}", rough_duration(alert.outage_seconds().unwrap_or(0))))
+        }
+    };
+    let name = alert.service.as_str();
+    let taken = delayed.chars().count() + word.len() + 3 + figure.chars().count();
+    let short = shortened(name, FIRST_LINE_CHARS.saturating_sub(taken).max(NAME_CHARS_MIN));
+    let mut text = format!("{delayed}{word} {short}: {figure}.");
+    match alert.kind {
+        Kind::Overdue => push_silence(&mut text, alert, now, zone),
+        Kind::Recovered => push_recovery(&mut text, alert, now, zone),
+    }
+    if short != name {
+        text.push_str(&format!(" Name: {name}"));
+    }
+    text
+}
+
+fn push_silence(text: &mut String, alert: &Alert, now: i64, zone: &TimeZone) {
+    let deadline = alert.deadline.unwrap_or(alert.about);
+    text.push_str(&format!(
+        " Expected by {} {}",
+        clock_time(deadline, now, zone),
+        zone_name(deadline, zone)
+    ));
+    if alert.grace.seconds() > 0 {
+        text.push_str(&format!(" (grace {})", rough_duration(alert.grace.seconds())));
+    }
+    match alert.last_ping {
+        Some(last_ping) => {
+            text.push_str(&format!(". Last ping {}.", clock_time(last_ping, now, zone)))
+        }
+        None => text.push_str(". Never pinged."),
+    }
+}
+
+fn push_recovery(text: &mut String, alert: &Alert, now: i64, zone: &TimeZone) {
+    text.push_str(&format!(
+        " Pinged {} {}.",
+        clock_time(alert.about, now, zone),
+        zone_name(alert.about, zone)
+    ));
+    if let Some(deadline) = alert.deadline {
+        text.push_str(&format!(" Next expected by {}.", clock_time(deadline, now, zone)));
+    }
+}
+
+/// A duration as people say it, in at most two units: `1 s`, `5 min`, `1 h 12 min`, `2 d 4 h`.
+pub fn rough_duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: i64, large_unit: &str, small: i64, small_unit: &str| match small {
+        0 => format!("{large} {large_unit}"),
+        _ => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86_400 => two(hours, "h", minutes % 60, "min"),
+        _ => two(days, "d", hours % 24, "h"),
+    }
+}
+
+/// A second in RFC 3339, UTC.
+pub fn rfc3339(second: i64) -> String {
+    at(second).to_string()
+}
+
+/// `02:00` on the day of `now`, `yesterday 01:03`, `tomorrow 01:03`, `2026-11-20 01:03` otherwise.
+fn clock_time(second: i64, now: i64, zone: &TimeZone) -> String {
+    let (then, today) = (at(second).to_zoned(zone.clone()), at(now).to_zoned(zone.clone()).date());
+    let time = then.strftime("%H:%M");
+    if then.date() == today {
+        time.to_string()
+    } else if today.yesterday().is_ok_and(|yesterday| then.date() == yesterday) {
+        format!("yesterday {time}")
+    } else if today.tomorrow().is_ok_and(|tomorrow| then.date() == tomorrow) {
+        format!("tomorrow {time}")
+    } else {
+        then.strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+/// `14:02:11 UTC`, with the date before it where that is not the one of `now`.
+pub fn clock_time_utc(second: i64, now: i64) -> String {
+    let (then, today) =
+        (at(second).to_zoned(TimeZone::UTC), at(now).to_zoned(TimeZone::UTC).date());
+    let format = if then.date() == today { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+    then.strftime(format).to_string()
+}
+
+fn zone_name(second: i64, zone: &TimeZone) -> String {
+    at(second).to_zoned(zone.clone()).strftime("%Z").to_string()
+}
+
+/// Stored seconds are checked against the year 9999; what is beyond is shown as its end rather than not at all.
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
+}
+
+fn shortened(name: &str, chars_max: usize) -> String {
+    if name.chars().count() <= chars_max {
+        return name.to_owned();
+    }
+    name.chars().take(chars_max - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::frequency::{Frequency, Grace};
+    use crate::core::name::Name;
+
+    /// 2026-11-23 02:00:00 UTC.
+    const DEADLINE: i64 = 1_795_399_200;
+
+    fn overdue(name: &str) -> Alert {
+        Alert {
+            service: Name::parse(name).unwrap(),
+            kind: Kind::Overdue,
+            about: DEADLINE,
+            created_at: DEADLINE + 1,
+            outage_since: DEADLINE,
+            frequency: Frequency::parse("1D").unwrap(),
+            grace: Grace::parse("1h").unwrap(),
+            last_ping: Some(DEADLINE - 90_000),
+            deadline: Some(DEADLINE),
+        }
+    }
+
+    #[test]
+    fn silence_is_told_with_its_lateness_the_deadline_and_the_last_ping() {
+        let alert = overdue("daily_digest");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 1, &TimeZone::UTC), @"");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 79_201, &TimeZone::UTC), @"");
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let never = Alert { last_ping: None, grace: Grace::ZERO, ..alert };
+        insta::assert_snapshot!(of(&never, DEADLINE + 61, &berlin), @"");
+    }
+
+    #[test]
+    fn a_recovery_tells_how_long_the_outage_was() {
+        let alert = Alert {
+            kind: Kind::Recovered,
+            about: DEADLINE + 4320,
+            created_at: DEADLINE + 4320,
+            deadline: Some(DEADLINE + 94_320),
+            ..overdue("daily_digest")
+        };
+        insta::assert_snapshot!(of(&alert, DEADLINE + 4320, &TimeZone::UTC), @"");
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_lateness_on_the_first_line() {
+        let name = "nightly-backup-of-the-billing-database-in-frankfurt";
+        let text = of(&overdue(name), DEADLINE + 4320, &TimeZone::UTC);
+        insta::assert_snapshot!(text, @"");
+        let first_line: String = text.chars().take(FIRST_LINE_CHARS).collect();
+        assert!(first_line.starts_with("Delayed") && text.ends_with(name));
+    }
+
+    #[test]
+    fn durations_are_said_in_two_units_at_most() {
+        let said: Vec<String> =
+            [-5, 0, 59, 60, 3599, 3600, 4320, 86_399, 86_400, 187_200].map(rough_duration).into();
+        assert_eq!(
+            said,
+            [
+                "0 s",
+                "0 s",
+                "59 s",
+                "1 min",
+                "59 min",
+                "1 h",
+                "1 h 12 min",
+                "23 h 59 min",
+                "1 d",
+                "2 d 4 h"
+            ]
+        );
+    }
+
+    #[test]
+    fn times_beyond_the_calendar_do_not_panic() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert!(rfc3339(i64::MAX).starts_with("9999-12-3"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Queries and path segments, read strictly: what is not UTF-8 or not percent-encoded right is an error, never a
+//! guess.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::problem::{Problem, shown};
+
+/// The parameters of a query, each at most once as far as they are known here.
+pub(super) struct Query<'a> {
+    pairs: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> Query<'a> {
+    /// Reads `name=value&…` (the `application/x-www-form-urlencoded` syntax of the URL Standard). Parameters are
+    /// decoded when they are asked for, so that one unknown here cannot be wrong.
+    pub(super) fn parse(text: &'a str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decode_str(name).decode_utf8_lossy(), value)
+        });
+        Self { pairs: pairs.collect() }
+    }
+
+    /// The value of `name`; `None` where it is not given.
+    pub(super) fn get(&self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values =
+            self.pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| *value);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(Problem::BadRequest(format!(
+                "{name} is given more than once: give it once"
+            )));
+        }
+        decoded(&value.replace('+', " ")).map(Some).ok_or_else(|| not_text(name, value))
+    }
+}
+
+/// The segment of `path` that stands for the service's name.
+pub(super) fn name_in_path(path: &str) -> Result<String, Problem> {
+    let segment = path.rsplit('/').next().unwrap_or_default();
+    decoded(segment).ok_or_else(|| not_text("name", segment))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let has_bad_escape = text.split('%').skip(1).any(|after| {
+        !after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    if has_bad_escape {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+fn not_text(name: &str, value: &str) -> Problem {
+    Problem::BadRequest(format!(
+        "{name} {} is not percent-encoded UTF-8: write % and two hexadecimal digits for each byte, as in %2F for /",
+        shown(value)
+    ))
+}

@@ -1,0 +1,206 @@
+//! All SQL: opening and migrating the database, the one writer, and reads. The only place that names sqlx.
+//!
+//! Everything that writes is a command to the writer, and its caller waits for the answer; whatever was answered is on
+//! disk. While one transaction commits, the next batch gathers, so that many pings share one fsync.
+
+mod batch;
+mod open;
+mod reads;
+mod rows;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use open::{OpenError, open};
+pub use reads::{DueDeliveries, DueDelivery, Summary};
+use sqlx::SqlitePool;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use writer::Command;
+pub use writer::Writer;
+
+use crate::core::alert::Route;
+use crate::core::frequency::Grace;
+use crate::core::name::Name;
+use crate::core::service::{Ping, Refusal, Service};
+
+/// What the writer needs to know to decide.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The grace of new services that give none.
+    pub grace: Grace,
+    /// How many services there may be.
+    pub services_max: i64,
+    /// Which alerts go where.
+    pub routes: Vec<Route>,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The ping itself does not fit what is known.
+    #[error("the ping was refused")]
+    Refused(Refusal),
+    /// No such service.
+    #[error("there is no such service")]
+    UnknownService,
+    /// The row was spoilt by hand and the ping does not say enough to replace it.
+    #[error("the stored row cannot be read")]
+    Unreadable,
+    /// There are as many services as there may be.
+    #[error("there are {services_max} services already")]
+    Full {
+        /// How many there may be.
+        services_max: i64,
+    },
+    /// More commands wait than are taken in.
+    #[error("the writer's queue is full")]
+    Overloaded,
+    /// The database could not be written or read. The reason is in the log.
+    #[error("the store is not available")]
+    Unavailable,
+}
+
+/// What became of one attempt to deliver an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The alert's place in the order of alerts.
+    pub seq: i64,
+    /// The destination's name.
+    pub destination: String,
+    /// When it was made.
+    pub at: i64,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Accepted.
+    Delivered,
+    /// To be tried again.
+    Failed {
+        /// When.
+        next_attempt: i64,
+        /// Why it failed.
+        error: String,
+        /// Whether the destination as a whole did not answer or was not able to.
+        destination_failed: bool,
+    },
+    /// Not to be tried again.
+    GivenUp {
+        /// Why it failed.
+        error: String,
+    },
+}
+
+/// Where a sweep goes on: behind this deadline and row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The deadline of the last row that was looked at.
+    pub deadline: i64,
+    /// Its id.
+    pub id: i64,
+}
+
+impl Cursor {
+    /// Before every row.
+    pub const START: Self = Self { deadline: i64::MIN, id: i64::MIN };
+}
+
+/// What one transaction of a sweep did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepPage {
+    /// How many alerts it raised.
+    pub raised: usize,
+    /// Where to go on, if there may be more.
+    pub next: Option<Cursor>,
+}
+
+/// The handle to the store; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    commands: mpsc::Sender<Command>,
+    /// `None` in memory, where reads go through the writer's connection.
+    reads: Option<SqlitePool>,
+    raised: watch::Receiver<u64>,
+    closing: CancellationToken,
+}
+
+impl Store {
+    /// Decides and stores a ping. The answer comes after it is on disk.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing has changed.
+    pub async fn ping(&self, ping: Ping) -> Result<Service, StoreError> {
+        self.ask(|reply| Command::Ping { ping, reply }).await
+    }
+
+    /// Forgets a service, its history and its undelivered alerts.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownService`], or that the store cannot do it now.
+    pub async fn delete(&self, name: Name) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Delete { name, reply }).await
+    }
+
+    /// Raises `overdue` for up to a page of services whose deadline has passed at `now`.
+    ///
+    /// # Errors
+    /// That the store cannot do it now.
+    pub async fn sweep(&self, now: i64, after: Cursor) -> Result<SweepPage, StoreError> {
+        self.ask(|reply| Command::Sweep { now, after, reply }).await
+    }
+
+    /// Notes what became of an attempt. One whose delivery has gone meanwhile changes nothing.
+    ///
+    /// # Errors
+    /// That the store cannot do it now.
+    pub async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Record { attempt, reply }).await
+    }
+
+    /// Makes due at `now` what waits because `destination` as a whole had failed.
+    ///
+    /// # Errors
+    /// That the store cannot do it now.
+    pub async fn revive(&self, destination: String, now: i64) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Revive { destination, now, reply }).await
+    }
+
+    /// Removes alerts raised before `before`, but none that is still on its way. Returns how many; at most
+    /// [`PURGE_ALERTS_MAX`](crate::core::limits::PURGE_ALERTS_MAX).
+    ///
+    /// # Errors
+    /// That the store cannot do it now.
+    pub async fn purge(&self, before: i64) -> Result<u64, StoreError> {
+        self.ask(|reply| Command::Purge { before, reply }).await
+    }
+
+    /// Changes whenever alerts were raised.
+    pub fn raised(&self) -> watch::Receiver<u64> {
+        self.raised.clone()
+    }
+
+    /// Ends reads, has the writer finish what it was given, and closes the database. What is asked from now on is
+    /// [`StoreError::Unavailable`]. Returns once the reads have ended; the writer's own task ends by itself.
+    pub async fn close(&self) {
+        if let Some(reads) = &self.reads {
+            reads.close().await;
+        }
+        self.closing.cancel();
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.try_send(command(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Unavailable,
+        })?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+}
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;

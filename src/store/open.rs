@@ -1,0 +1,235 @@
+//! Opening: the lock that keeps a second server away, the checks that keep strangers' files whole, the migrations.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{Rules, Store, Writer, sql};
+use crate::config::{Database, Durability};
+use crate::core::limits::{
+    BUSY_MS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Why the database could not be opened. Each is a sentence for the person who starts the program.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another server holds the lock.
+    #[error(
+        "another overdue server already serves {path}: stop it first, or give this one a database of its own with DATABASE_URL"
+    )]
+    Locked {
+        /// The database.
+        path: String,
+    },
+    /// The file or the lock beside it cannot be made or opened.
+    #[error("cannot open {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A SQLite database that something else made.
+    #[error(
+        "{path} is a database of another program: give overdue one of its own with DATABASE_URL"
+    )]
+    Foreign {
+        /// The database.
+        path: String,
+    },
+    /// A newer version of this program made it.
+    #[error(
+        "{path} was made by a newer overdue (its schema has version {version}): start that one instead"
+    )]
+    Newer {
+        /// The database.
+        path: String,
+        /// The version of its schema.
+        version: i64,
+    },
+    /// Anything else that SQLite says, such as that the file is not a database.
+    #[error("cannot open the database {path}: {source}")]
+    Sqlite {
+        /// The database.
+        path: String,
+        /// What SQLite said.
+        source: Box<sqlx::Error>,
+    },
+    /// A migration failed; the database is as it was.
+    #[error("cannot bring the database {path} up to date: {source}")]
+    Migrate {
+        /// The database.
+        path: String,
+        /// What failed.
+        source: Box<MigrateError>,
+    },
+}
+
+/// An open store, its writer's task that is to be run, and what holds other servers off until it is dropped.
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// The task that writes.
+    pub writer: Writer,
+    /// Dropped last.
+    pub lock: Option<File>,
+    /// The file, as an absolute path; `None` in memory.
+    pub path: Option<PathBuf>,
+}
+
+/// Opens the database, made on the spot where there is none, and brings its schema up to date.
+///
+/// # Errors
+/// [`OpenError`], whose sentence says what to do. A file that is not ours, or newer than us, is left as it is.
+pub async fn open(
+    database: &Database,
+    durability: Durability,
+    rules: Rules,
+) -> Result<Opened, OpenError> {
+    let (options, path, lock) = match database {
+        Database::Memory => (SqliteConnectOptions::new().in_memory(true), None, None),
+        Database::File(path) => {
+            let path = absolute(path)?;
+            let lock = lock(&path)?;
+            refuse_strangers(&path).await?;
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .pragma("journal_size_limit", WAL_BYTES_MAX.to_string());
+            (options, Some(path), Some(lock))
+        }
+    };
+    // In WAL mode NORMAL loses acknowledged commits with the power: https://www.sqlite.org/pragma.html#pragma_synchronous
+    let synchronous = match durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Relaxed => SqliteSynchronous::Normal,
+    };
+    let options = options
+        .synchronous(synchronous)
+        .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
+        .disable_statement_logging();
+    let shown =
+        path.as_deref().map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    migrate(&mut connection, &shown).await?;
+    give_up_strangers(&mut connection, &rules).await.map_err(sqlite)?;
+    let services =
+        sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let reads = path.is_some().then(|| {
+        SqlitePoolOptions::new()
+            .max_connections(READ_CONNECTIONS_MAX)
+            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true))
+    });
+    let (commands, waiting) = mpsc::channel(WRITER_QUEUE_COMMANDS_MAX);
+    let (raised, raised_seen) = watch::channel(0);
+    let closing = CancellationToken::new();
+    let writer = Writer {
+        commands: waiting,
+        closing: closing.clone(),
+        raised,
+        rules: Arc::new(rules),
+        options,
+        connection: Some(connection),
+        in_memory: path.is_none(),
+        services,
+        unreadable: HashSet::new(),
+    };
+    Ok(Opened {
+        store: Store { commands, reads, raised: raised_seen, closing },
+        writer,
+        lock,
+        path,
+    })
+}
+
+/// The path that every way to the same file leads to, so that two servers meet at one lock.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    if let Ok(found) = path.canonicalize() {
+        return Ok(found);
+    }
+    let failed = |source| OpenError::File { path: path.display().to_string(), source };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name =
+        path.file_name().ok_or_else(|| failed(io::Error::other("this is a folder, not a file")))?;
+    Ok(folder.canonicalize().map_err(failed)?.join(name))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let failed = |source| OpenError::File { path: beside.display().to_string(), source };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(OpenError::Locked { path: path.display().to_string() })
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
+async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
+    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        return Ok(());
+    }
+    let shown = path.display().to_string();
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
+    let options =
+        SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let (tables, ours): (i64, i64) =
+        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?);
+    connection.close().await.map_err(sqlite)?;
+    if tables > 0 && ours == 0 { Err(OpenError::Foreign { path: shown }) } else { Ok(()) }
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => {
+            OpenError::Newer { path: path.to_owned(), version }
+        }
+        source => OpenError::Migrate { path: path.to_owned(), source: Box::new(source) },
+    })
+}
+
+/// Deliveries to destinations that are configured no more will never be made; they say so.
+async fn give_up_strangers(
+    connection: &mut SqliteConnection,
+    rules: &Rules,
+) -> Result<(), sqlx::Error> {
+    let known: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
+    let done = sqlx::query(sql::DELIVERIES_GIVE_UP_STRANGERS)
+        .bind(json!(known).to_string())
+        .execute(connection);
+    let given_up = done.await?.rows_affected();
+    if given_up > 0 {
+        warn!(deliveries = given_up, "given up: their destination has left the settings");
+    }
+    Ok(())
+}

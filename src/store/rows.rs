@@ -1,0 +1,120 @@
+//! How rows become services and alerts, and the other way round.
+
+use serde_json::{Value, json};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::core::alert::{Alert, Kind};
+use crate::core::frequency::{Frequency, Grace};
+use crate::core::limits::TIME_SECONDS_MAX;
+use crate::core::name::Name;
+use crate::core::service::Service;
+
+/// A row of `services`, which hands may have edited.
+pub(super) enum StoredService {
+    Readable(Service),
+    Unreadable(Unreadable),
+}
+
+/// Why a row cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("{0}")]
+    Column(#[from] sqlx::Error),
+    #[error("column {column} holds {value}")]
+    Value { column: &'static str, value: String },
+}
+
+/// The row's id and deadline, which the sweep's cursor is made of, and the service.
+pub(super) fn service(row: &SqliteRow) -> Result<(i64, i64, StoredService), sqlx::Error> {
+    let (id, deadline) = (row.try_get(0)?, row.try_get::<Option<i64>, _>(6)?.unwrap_or_default());
+    let stored =
+        readable_service(row).map_or_else(StoredService::Unreadable, StoredService::Readable);
+    Ok((id, deadline, stored))
+}
+
+fn readable_service(row: &SqliteRow) -> Result<Service, Unreadable> {
+    Ok(Service {
+        name: name(row, 1)?,
+        frequency: checked("frequency", row.try_get(2)?, Frequency::from_seconds)?,
+        grace: checked("grace", row.try_get(3)?, Grace::from_seconds)?,
+        last_ping: time("last_ping", row.try_get(4)?)?,
+        expected: time("expected", row.try_get(5)?)?,
+        deadline: time("deadline", row.try_get(6)?)?,
+        alerted: row.try_get::<i64, _>(7)? != 0,
+        outage_since: time("outage_since", row.try_get(8)?)?,
+    })
+}
+
+fn name(row: &SqliteRow, index: usize) -> Result<Name, Unreadable> {
+    let text: String = row.try_get(index)?;
+    Name::parse(text.as_str()).map_err(|_| Unreadable::Value {
+        column: "name",
+        value: format!("{:?}", text.escape_debug().to_string()),
+    })
+}
+
+fn checked<T>(
+    column: &'static str,
+    value: Option<i64>,
+    read: impl Fn(i64) -> Option<T>,
+) -> Result<T, Unreadable> {
+    value.and_then(read).ok_or_else(|| Unreadable::Value { column, value: format!("{value:?}") })
+}
+
+fn time(column: &'static str, value: Option<i64>) -> Result<Option<i64>, Unreadable> {
+    match value {
+        Some(second) if !(0..=TIME_SECONDS_MAX).contains(&second) => {
+            Err(Unreadable::Value { column, value: second.to_string() })
+        }
+        _ => Ok(value),
+    }
+}
+
+/// The row that `SERVICES_STORE` takes.
+pub(super) fn service_values(service: &Service) -> Value {
+    json!([
+        service.name.as_str(),
+        service.frequency.seconds(),
+        service.grace.seconds(),
+        service.last_ping,
+        service.expected,
+        service.deadline,
+        i64::from(service.alerted),
+        service.outage_since,
+    ])
+}
+
+/// The row that `ALERTS_STORE` takes.
+pub(super) fn alert_values(id: &str, occurrence: i64, alert: &Alert) -> Value {
+    json!([
+        id,
+        alert.service.as_str(),
+        alert.kind.as_str(),
+        alert.about,
+        occurrence,
+        alert.created_at,
+        alert.outage_since,
+        alert.frequency.seconds(),
+        alert.grace.seconds(),
+        alert.last_ping,
+        alert.deadline,
+    ])
+}
+
+/// An alert from the columns that begin with `service` at `first`.
+pub(super) fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
+    let kind: String = row.try_get(first + 1)?;
+    Ok(Alert {
+        service: name(row, first)?,
+        kind: Kind::parse(&kind)
+            .ok_or(Unreadable::Value { column: "kind", value: format!("{kind:?}") })?,
+        about: row.try_get(first + 2)?,
+        created_at: row.try_get(first + 3)?,
+        outage_since: row.try_get(first + 4)?,
+        frequency: checked("frequency", row.try_get(first + 5)?, Frequency::from_seconds)?,
+        grace: checked("grace", row.try_get(first + 6)?, Grace::from_seconds)?,
+        last_ping: time("last_ping", row.try_get(first + 7)?)?,
+        deadline: time("deadline", row.try_get(first + 8)?)?,
+    })
+}

@@ -1,0 +1,291 @@
+//! The one task that writes. It takes what waits in its queue as a batch, and answers when the batch is on disk.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::batch::{self, Answer, Batch};
+use super::{Attempt, Cursor, Reply, Rules, StoreError, SweepPage, sql};
+use crate::core::alert::Kind;
+use crate::core::limits::{BATCH_COMMANDS_MAX, PURGE_ALERTS_MAX, UNREADABLE_ROWS_REMEMBERED_MAX};
+use crate::core::name::Name;
+use crate::core::service::{Ping, Service};
+
+/// A job on the writer's connection, for reads of a database in memory.
+pub(super) type ReadJob = Box<
+    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
+        + Send
+        + Sync,
+>;
+
+/// What the writer can be asked. The first three share transactions, the others have their own.
+pub(super) enum Command {
+    Ping { ping: Ping, reply: Reply<Service> },
+    Delete { name: Name, reply: Reply<()> },
+    Record { attempt: Attempt, reply: Reply<()> },
+    Sweep { now: i64, after: Cursor, reply: Reply<SweepPage> },
+    Revive { destination: String, now: i64, reply: Reply<()> },
+    Purge { before: i64, reply: Reply<u64> },
+    Read { job: ReadJob },
+}
+
+impl Command {
+    fn shares_a_transaction(&self) -> bool {
+        matches!(self, Self::Ping { .. } | Self::Delete { .. } | Self::Record { .. })
+    }
+
+    fn answer(self, answer: Result<Answer, StoreError>) {
+        // A caller that has gone away does not wait for its answer; what it asked is done all the same.
+        match (self, answer) {
+            (Self::Ping { reply, .. }, Ok(Answer::Service(service))) => {
+                drop(reply.send(Ok(service)))
+            }
+            (Self::Ping { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+            (Self::Ping { reply, .. }, Ok(Answer::Done)) => {
+                drop(reply.send(Err(StoreError::Unavailable)))
+            }
+            (
+                Self::Delete { reply, .. }
+                | Self::Record { reply, .. }
+                | Self::Revive { reply, .. },
+                answer,
+            ) => {
+                drop(reply.send(answer.map(|_| ())));
+            }
+            (Self::Sweep { .. } | Self::Purge { .. } | Self::Read { .. }, _) => {}
+        }
+    }
+}
+
+/// The writer's task: owns the writing connection.
+pub struct Writer {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) closing: CancellationToken,
+    pub(super) raised: watch::Sender<u64>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) options: SqliteConnectOptions,
+    /// `None` after a failure that may have left the connection unusable.
+    pub(super) connection: Option<SqliteConnection>,
+    /// A database in memory would be lost with its connection.
+    pub(super) in_memory: bool,
+    /// How many services there are, as far as this program knows; hands that edit are noticed at the limit.
+    pub(super) services: i64,
+    /// Rows that could not be read and were logged.
+    pub(super) unreadable: HashSet<i64>,
+}
+
+impl Writer {
+    /// Serves until the store is closed and its queue is empty, then closes the database.
+    pub async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(BATCH_COMMANDS_MAX);
+        let closing = self.closing.clone();
+        loop {
+            let taken = tokio::select! {
+                taken = self.commands.recv_many(&mut waiting, BATCH_COMMANDS_MAX) => taken,
+                () = closing.cancelled(), if !self.commands.is_closed() => {
+                    self.commands.close();
+                    continue;
+                }
+            };
+            if taken == 0 {
+                break;
+            }
+            self.process(&mut waiting).await;
+        }
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            error!(%error, "the database was not closed cleanly");
+        }
+    }
+
+    /// Does what waits, in order: runs of commands that share a transaction, and those that have their own.
+    async fn process(&mut self, waiting: &mut Vec<Command>) {
+        let mut run = Vec::with_capacity(waiting.len());
+        for command in waiting.drain(..) {
+            if command.shares_a_transaction() {
+                run.push(command);
+                continue;
+            }
+            self.commit_run(std::mem::take(&mut run)).await;
+            self.do_alone(command).await;
+        }
+        self.commit_run(run).await;
+    }
+
+    /// Commits a run as one transaction. If one command makes it fail, that one alone pays for it.
+    async fn commit_run(&mut self, run: Vec<Command>) {
+        if run.is_empty() {
+            return;
+        }
+        match self.commit(&run).await {
+            Ok(answers) => {
+                for (command, answer) in run.into_iter().zip(answers) {
+                    command.answer(answer);
+                }
+            }
+            Err(error) if is_about_a_value(&error) && run.len() > 1 => {
+                warn!(%error, commands = run.len(), "a batch was refused by the database; trying its commands singly");
+                for command in run {
+                    let answer = match self.commit(std::slice::from_ref(&command)).await {
+                        Ok(mut answers) => answers.pop().unwrap_or(Err(StoreError::Unavailable)),
+                        Err(error) => Err(self.failed("ping", &error)),
+                    };
+                    command.answer(answer);
+                }
+            }
+            Err(error) => {
+                let error = self.failed("batch", &error);
+                for command in run {
+                    command.answer(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        run: &[Command],
+    ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
+        let services = self.services;
+        let rules = Arc::clone(&self.rules);
+        let connection = self.connection().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut batch = Batch::read(&mut transaction, run, &rules, services).await?;
+        let answers = batch.decide(run);
+        let done = batch.write(&mut transaction).await?;
+        transaction.commit().await?;
+        self.services += done.services_added;
+        self.tell(&done.raised);
+        Ok(answers)
+    }
+
+    async fn do_alone(&mut self, command: Command) {
+        match command {
+            Command::Sweep { now, after, reply } => {
+                let answer =
+                    self.sweep(now, after).await.map_err(|error| self.failed("sweep", &error));
+                drop(reply.send(answer));
+            }
+            Command::Revive { destination, now, reply } => {
+                let answer = self
+                    .revive(&destination, now)
+                    .await
+                    .map_err(|error| self.failed("revive", &error));
+                drop(reply.send(answer));
+            }
+            Command::Purge { before, reply } => {
+                let answer = self.purge(before).await.map_err(|error| self.failed("purge", &error));
+                drop(reply.send(answer));
+            }
+            Command::Read { job } => match self.connection().await {
+                Ok(connection) => job(connection).await,
+                Err(error) => drop(self.failed("read", &error)),
+            },
+            // These share transactions.
+            Command::Ping { .. } | Command::Delete { .. } | Command::Record { .. } => {}
+        }
+    }
+
+    /// Raises `overdue` for a page of services. Nothing due costs one read and no lock.
+    async fn sweep(&mut self, now: i64, after: Cursor) -> Result<SweepPage, sqlx::Error> {
+        let rules = Arc::clone(&self.rules);
+        let connection = self.connection().await?;
+        if batch::due(connection, now, after).await?.rows == 0 {
+            return Ok(SweepPage { raised: 0, next: None });
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        // Read again: between the two, hands may have edited.
+        let due = batch::due(&mut transaction, now, after).await?;
+        let next = due.next();
+        let (mut batch, unreadable) = Batch::of_sweep(due, &rules, now);
+        let done = batch.write(&mut transaction).await?;
+        transaction.commit().await?;
+        for (id, reason) in unreadable {
+            self.note_unreadable(id, &reason);
+        }
+        self.tell(&done.raised);
+        Ok(SweepPage { raised: done.raised.len(), next })
+    }
+
+    async fn revive(&mut self, destination: &str, now: i64) -> Result<(), sqlx::Error> {
+        let connection = self.connection().await?;
+        sqlx::query(sql::DELIVERIES_REVIVE).bind(destination).bind(now).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn purge(&mut self, before: i64) -> Result<u64, sqlx::Error> {
+        let connection = self.connection().await?;
+        let done = sqlx::query(sql::ALERTS_PURGE)
+            .bind(before)
+            .bind(PURGE_ALERTS_MAX)
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.connection.is_none() {
+            self.connection = Some(self.options.connect().await?);
+        }
+        self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    /// Logs a failure, once, and drops a connection that may be unusable.
+    fn failed(&mut self, what: &'static str, error: &sqlx::Error) -> StoreError {
+        error!(%error, what, "the store cannot write now; what waited is answered 503");
+        if !self.in_memory && !is_about_a_value(error) && !is_busy(error) {
+            self.connection = None;
+        }
+        StoreError::Unavailable
+    }
+
+    fn note_unreadable(&mut self, id: i64, reason: &str) {
+        if self.unreadable.len() < UNREADABLE_ROWS_REMEMBERED_MAX && self.unreadable.insert(id) {
+            warn!(
+                row = id,
+                reason,
+                "a row of services cannot be read and is skipped; mend or delete it with sqlite3"
+            );
+        }
+    }
+
+    /// Logs what was raised, and wakes those who deliver it.
+    fn tell(&self, raised: &[(String, crate::core::alert::Alert)]) {
+        for (id, alert) in raised {
+            let (service, about) = (alert.service.as_str(), alert.about);
+            match alert.kind {
+                Kind::Overdue => warn!(%id, service = ?service, deadline = about, "overdue"),
+                Kind::Recovered => {
+                    info!(%id, service = ?service, outage_seconds = alert.outage_seconds(), "recovered");
+                }
+            }
+        }
+        if !raised.is_empty() {
+            self.raised.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Whether the database refused a value (a CHECK, a trigger somebody added), rather than failed to write.
+fn is_about_a_value(error: &sqlx::Error) -> bool {
+    // SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG, https://www.sqlite.org/rescode.html
+    matches!(primary_code(error), Some(19 | 20 | 18))
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and SQLITE_LOCKED
+    matches!(primary_code(error), Some(5 | 6))
+}
+
+/// The primary result code: the low byte of what SQLite returned.
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<u32>().ok().map(|code| code & 0xff)
+}
