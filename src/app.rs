@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::alerting::{Client, ClientError, Courier};
+use crate::cli::{Invocation, greeting, sink};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::core::limits::SHUTDOWN_MS_MAX;
 use crate::http::{self, Api, ServerLimits};
 use crate::store::{self, OpenError, Rules, Store, StoreError, Summary};
 use crate::sweeper::Sweeper;
+use crate::telemetry;
 
 /// Why the program did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +42,79 @@ pub enum AppError {
     /// The database was opened and could not be read.
     #[error("cannot read the database: {0}")]
     Read(#[from] StoreError),
+    /// Logging cannot be started.
+    #[error("cannot start logging: {0}")]
+    Telemetry(String),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
     /// A part that must not end has ended; the reason is in the log.
     #[error("{0} ended unexpectedly")]
     PartEnded(&'static str),
+}
+
+/// Does what was asked for on the command line, until it is done or a signal ends it.
+///
+/// # Errors
+/// [`AppError`], a sentence for the person who called.
+pub async fn run(invocation: Invocation) -> Result<(), AppError> {
+    // Before anything is opened, so that a signal during the start is not lost.
+    let stop = stop_on_signals().map_err(AppError::Signals)?;
+    match invocation {
+        Invocation::Serve(config) => serve(&config, stop).await,
+        Invocation::Sink(options) => receive(&options, stop).await,
+    }
+}
+
+async fn serve(config: &Config, stop: CancellationToken) -> Result<(), AppError> {
+    let as_json = config.log_format == LogFormat::Json;
+    telemetry::start(&config.log, as_json)
+        .map_err(|error| AppError::Telemetry(error.to_string()))?;
+    let clock = Clock::system();
+    let app = App::start(config, clock.clone()).await?;
+    if as_json {
+        let Summary { services, overdue, last_ping } = app.summary;
+        let database = greeting::shown_path(app.database.as_deref());
+        let destinations = config.destinations.len();
+        info!(address = %app.address, database, services, overdue, last_ping, destinations, "serving");
+    } else {
+        greeting::print(app.address, app.database.as_deref(), &app.summary, config, clock.now());
+    }
+    app.run(stop).await
+}
+
+async fn receive(options: &sink::Sink, stop: CancellationToken) -> Result<(), AppError> {
+    let (listener, address) = listen(options.listen).await?;
+    options.greet(address);
+    let clock = Clock::system();
+    let router = http::sink(options.answer, move |received| {
+        sink::receive(&received.method, &received.uri, &received.body, clock.now());
+    });
+    http::serve(listener, router, ServerLimits::default(), stop).await;
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |source| AppError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+fn stop_on_signals() -> std::io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(stop)
 }
 
 /// A server that has bound its address and opened its database, and is about to serve.
@@ -73,10 +146,7 @@ impl App {
             services_max: config.services_max,
             routes: config.routes(),
         };
-        let address = config.listen;
-        let listen = |source| AppError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = listen(config.listen).await?;
         let opened = store::open(&config.database, config.durability, rules).await?;
         let store = opened.store;
         let writer = tokio::spawn(opened.writer.run());
@@ -143,7 +213,7 @@ impl App {
             Ok(Ok(())) => info!("stopped"),
             Ok(Err(_)) => return Err(AppError::PartEnded("the writer")),
             Err(_) => {
-                error!("the database could not be closed in time; nothing acknowledged is lost")
+                error!("the database could not be closed in time; nothing acknowledged is lost");
             }
         }
         drop(lock);

@@ -14,6 +14,7 @@ use url::Url;
 use crate::core::alert::{Kind, Route};
 use crate::core::frequency::{Frequency, Grace};
 
+#[allow(clippy::doc_markdown, reason = "these are the words of --help, where backticks would show")]
 /// The settings as they are written, each a text or absent.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]

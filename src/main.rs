@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match overdue::cli::run() {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be gone; the exit status says it too.
@@ -12,4 +12,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run() -> anyhow::Result<()> {
+    let invocation = overdue::cli::parse()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(overdue::app::run(invocation))?)
 }

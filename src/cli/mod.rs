@@ -1,11 +1,13 @@
 //! The command line: one file a command.
+//!
+//! Commands that serve are only read here; `app` wires them.
 
-mod serve;
-mod sink;
+pub mod greeting;
+pub mod sink;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Environment, Settings};
+use crate::config::{Config, ConfigError, Environment, Settings};
 
 /// A persistent ping monitor: jobs call it when they run, and it alerts when they fall silent.
 ///
@@ -22,26 +24,35 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default)
-    Serve(Settings),
+    Serve(Box<Settings>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
 }
 
-/// Runs the command that the arguments ask for.
+/// What the arguments ask for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// `overdue serve`, with these settings.
+    Serve(Box<Config>),
+    /// `overdue sink`.
+    Sink(sink::Sink),
+}
+
+/// Reads the arguments and what they leave to the environment and `overdue.toml`. Arguments that cannot be read, and
+/// `--help`, end the process as clap does.
 ///
 /// # Errors
-/// A sentence for the person who called.
-pub fn run() -> anyhow::Result<()> {
+/// [`ConfigError`] about the first setting that is wrong or unknown.
+pub fn parse() -> Result<Invocation, ConfigError> {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment { variables: std::env::vars_os().collect(), folder: ".".into() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match cli.command {
-        None => runtime.block_on(serve::run(&cli.settings.resolve(&matches, &environment)?)),
+    let (settings, matches) = match cli.command {
+        Some(Command::Sink(sink)) => return Ok(Invocation::Sink(sink)),
         Some(Command::Serve(settings)) => {
-            let inner = matches.subcommand_matches("serve").unwrap_or(&matches);
-            runtime.block_on(serve::run(&settings.resolve(inner, &environment)?))
+            (*settings, matches.subcommand_matches("serve").unwrap_or(&matches))
         }
-        Some(Command::Sink(sink)) => runtime.block_on(sink.run()),
-    }
+        None => (cli.settings, &matches),
+    };
+    Ok(Invocation::Serve(Box::new(settings.resolve(matches, &environment)?)))
 }

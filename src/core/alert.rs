@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn an_id_is_the_same_for_the_same_outage_and_for_no_other() {
         let first = alert("a", Kind::Overdue, 100);
-        insta::assert_snapshot!(first.id(0), @"");
+        insta::assert_snapshot!(first.id(0), @"alr_kalzwjmp3wp53g6kw5x3a72vj6");
         assert_eq!(first.id(0), Alert { created_at: 999, ..first.clone() }.id(0));
         let ids: HashSet<String> = [
             first.id(0),

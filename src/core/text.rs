@@ -34,43 +34,37 @@ pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     let name = alert.service.as_str();
     let taken = delayed.chars().count() + word.len() + 3 + figure.chars().count();
     let short = shortened(name, FIRST_LINE_CHARS.saturating_sub(taken).max(NAME_CHARS_MIN));
-    let mut text = format!("{delayed}{word} {short}: {figure}.");
-    match alert.kind {
-        Kind::Overdue => push_silence(&mut text, alert, now, zone),
-        Kind::Recovered => push_recovery(&mut text, alert, now, zone),
-    }
-    if short != name {
-        text.push_str(&format!(" Name: {name}"));
-    }
-    text
+    let rest = match alert.kind {
+        Kind::Overdue => silence(alert, now, zone),
+        Kind::Recovered => recovery(alert, now, zone),
+    };
+    let full_name = if short == name { String::new() } else { format!(" Name: {name}") };
+    format!("{delayed}{word} {short}: {figure}. {rest}{full_name}")
 }
 
-fn push_silence(text: &mut String, alert: &Alert, now: i64, zone: &TimeZone) {
+fn silence(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     let deadline = alert.deadline.unwrap_or(alert.about);
-    text.push_str(&format!(
-        " Expected by {} {}",
+    let grace = match alert.grace.seconds() {
+        0 => String::new(),
+        seconds => format!(" (grace {})", rough_duration(seconds)),
+    };
+    let heard = match alert.last_ping {
+        Some(last_ping) => format!("Last ping {}", clock_time(last_ping, now, zone)),
+        None => "Never pinged".to_owned(),
+    };
+    format!(
+        "Expected by {} {}{grace}. {heard}.",
         clock_time(deadline, now, zone),
         zone_name(deadline, zone)
-    ));
-    if alert.grace.seconds() > 0 {
-        text.push_str(&format!(" (grace {})", rough_duration(alert.grace.seconds())));
-    }
-    match alert.last_ping {
-        Some(last_ping) => {
-            text.push_str(&format!(". Last ping {}.", clock_time(last_ping, now, zone)))
-        }
-        None => text.push_str(". Never pinged."),
-    }
+    )
 }
 
-fn push_recovery(text: &mut String, alert: &Alert, now: i64, zone: &TimeZone) {
-    text.push_str(&format!(
-        " Pinged {} {}.",
-        clock_time(alert.about, now, zone),
-        zone_name(alert.about, zone)
-    ));
-    if let Some(deadline) = alert.deadline {
-        text.push_str(&format!(" Next expected by {}.", clock_time(deadline, now, zone)));
+fn recovery(alert: &Alert, now: i64, zone: &TimeZone) -> String {
+    let pinged =
+        format!("Pinged {} {}.", clock_time(alert.about, now, zone), zone_name(alert.about, zone));
+    match alert.deadline {
+        Some(deadline) => format!("{pinged} Next expected by {}.", clock_time(deadline, now, zone)),
+        None => pinged,
     }
 }
 
@@ -160,11 +154,11 @@ mod tests {
     #[test]
     fn silence_is_told_with_its_lateness_the_deadline_and_the_last_ping() {
         let alert = overdue("daily_digest");
-        insta::assert_snapshot!(of(&alert, DEADLINE + 1, &TimeZone::UTC), @"");
-        insta::assert_snapshot!(of(&alert, DEADLINE + 79_201, &TimeZone::UTC), @"");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 1, &TimeZone::UTC), @"OVERDUE daily_digest: 1 s late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00.");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 79_201, &TimeZone::UTC), @"Delayed 22 h: OVERDUE daily_digest: 22 h late. Expected by yesterday 02:00 UTC (grace 1 h). Last ping 2026-11-22 01:00.");
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let never = Alert { last_ping: None, grace: Grace::ZERO, ..alert };
-        insta::assert_snapshot!(of(&never, DEADLINE + 61, &berlin), @"");
+        insta::assert_snapshot!(of(&never, DEADLINE + 61, &berlin), @"OVERDUE daily_digest: 1 min late. Expected by 03:00 CET. Never pinged.");
     }
 
     #[test]
@@ -176,14 +170,14 @@ mod tests {
             deadline: Some(DEADLINE + 94_320),
             ..overdue("daily_digest")
         };
-        insta::assert_snapshot!(of(&alert, DEADLINE + 4320, &TimeZone::UTC), @"");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 4320, &TimeZone::UTC), @"RECOVERED daily_digest: after 1 h 12 min. Pinged 03:12 UTC. Next expected by tomorrow 04:12.");
     }
 
     #[test]
     fn a_long_name_leaves_room_for_the_lateness_on_the_first_line() {
         let name = "nightly-backup-of-the-billing-database-in-frankfurt";
         let text = of(&overdue(name), DEADLINE + 4320, &TimeZone::UTC);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @"Delayed 1 h 11 min: OVERDUE nightly-bac…: 1 h 12 min late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00. Name: nightly-backup-of-the-billing-database-in-frankfurt");
         let first_line: String = text.chars().take(FIRST_LINE_CHARS).collect();
         assert!(first_line.starts_with("Delayed") && text.ends_with(name));
     }

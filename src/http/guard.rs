@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -61,15 +62,14 @@ fn proxied(headers: &HeaderMap, uri: &Uri) -> Option<String> {
         return Some(format!("the header {name}"));
     }
     let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
-    let foreign = hosts
-        .chain(uri.authority().map(|authority| authority.as_str()))
-        .find(|host| !is_loopback(host));
+    let foreign =
+        hosts.chain(uri.authority().map(Authority::as_str)).find(|host| !is_loopback(host));
     foreign.map(|host| format!("the Host {}", shown(host)))
 }
 
 /// Whom the caller asked for, port included.
 fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    let authority = uri.authority().map(|authority| authority.as_str());
+    let authority = uri.authority().map(Authority::as_str);
     authority.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 

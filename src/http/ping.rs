@@ -107,16 +107,15 @@ fn name_in_query(query: &Query<'_>) -> Result<Name, Problem> {
     let text = text.ok_or_else(|| {
         Problem::BadRequest("name is missing: say who ran, as in name=daily_digest".to_owned())
     })?;
-    name(text)
+    name(&text)
 }
 
 fn name_in_path(request: &Request) -> Result<Name, Problem> {
-    name(query::name_in_path(request.uri().path())?)
+    name(&query::name_in_path(request.uri().path())?)
 }
 
-fn name(text: String) -> Result<Name, Problem> {
-    Name::parse(text.as_str())
-        .map_err(|error| Problem::BadRequest(format!("name {} {error}", shown(&text))))
+fn name(text: &str) -> Result<Name, Problem> {
+    Name::parse(text).map_err(|error| Problem::BadRequest(format!("name {} {error}", shown(text))))
 }
 
 /// The ping that a query describes, received at `now`.

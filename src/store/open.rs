@@ -42,7 +42,7 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
-    /// A SQLite database that something else made.
+    /// A database that something else made.
     #[error(
         "{path} is a database of another program: give overdue one of its own with DATABASE_URL"
     )]

@@ -44,11 +44,11 @@ impl Command {
         // A caller that has gone away does not wait for its answer; what it asked is done all the same.
         match (self, answer) {
             (Self::Ping { reply, .. }, Ok(Answer::Service(service))) => {
-                drop(reply.send(Ok(service)))
+                let _ = reply.send(Ok(service));
             }
             (Self::Ping { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
             (Self::Ping { reply, .. }, Ok(Answer::Done)) => {
-                drop(reply.send(Err(StoreError::Unavailable)))
+                let _ = reply.send(Err(StoreError::Unavailable));
             }
             (
                 Self::Delete { reply, .. }
@@ -275,8 +275,8 @@ impl Writer {
 
 /// Whether the database refused a value (a CHECK, a trigger somebody added), rather than failed to write.
 fn is_about_a_value(error: &sqlx::Error) -> bool {
-    // SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG, https://www.sqlite.org/rescode.html
-    matches!(primary_code(error), Some(19 | 20 | 18))
+    // SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH, https://www.sqlite.org/rescode.html
+    matches!(primary_code(error), Some(18..=20))
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {

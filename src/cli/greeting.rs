@@ -1,0 +1,82 @@
+//! What `overdue serve` prints for the person who started it.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::core::text;
+use crate::store::Summary;
+
+/// Prints where it serves, what the database holds, where alerts go, and what to try.
+pub fn print(
+    address: SocketAddr,
+    database: Option<&Path>,
+    summary: &Summary,
+    config: &Config,
+    now: i64,
+) {
+    let lines = lines(address, database, summary, config, now).join("\n");
+    // Nobody may be reading; that is no reason not to serve.
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{lines}").and_then(|()| out.flush());
+}
+
+fn lines(
+    address: SocketAddr,
+    database: Option<&Path>,
+    summary: &Summary,
+    config: &Config,
+    now: i64,
+) -> Vec<String> {
+    let mut lines = vec![
+        format!("overdue {} serves http://{address}", env!("CARGO_PKG_VERSION")),
+        format!("  database  {} ({})", shown_path(database), holds(summary, now)),
+    ];
+    lines.extend(config.destinations.iter().map(|to| format!("  alerts    go to {}", to.shown())));
+    if config.destinations.is_empty() {
+        lines.push(
+            "  alerts    PING_ALERT_URI is not set: they are only logged and stored".to_owned(),
+        );
+    }
+    lines.push(format!("  try       curl 'http://{address}/ping?name=hello&frequency=10s'"));
+    lines
+}
+
+/// The database as people are told of it.
+pub fn shown_path(database: Option<&Path>) -> String {
+    database.map_or_else(
+        || "in memory, ends with this process".to_owned(),
+        |path| path.display().to_string(),
+    )
+}
+
+/// `new, empty`, or `212 services, 2 overdue, last heard 14:02:11 UTC`.
+fn holds(summary: &Summary, now: i64) -> String {
+    let services = match summary.services {
+        0 => return "new, empty".to_owned(),
+        1 => "1 service".to_owned(),
+        services => format!("{services} services"),
+    };
+    let heard = summary.last_ping.map_or_else(
+        || "never heard".to_owned(),
+        |second| format!("last heard {}", text::clock_time_utc(second, now)),
+    );
+    format!("{services}, {} overdue, {heard}", summary.overdue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_holds_is_said_in_one_breath() {
+        let noon = 1_795_608_000;
+        let held =
+            |services, overdue, last_ping| holds(&Summary { services, overdue, last_ping }, noon);
+        insta::assert_snapshot!(held(0, 0, None), @"new, empty");
+        insta::assert_snapshot!(held(1, 0, None), @"1 service, 0 overdue, never heard");
+        insta::assert_snapshot!(held(212, 2, Some(noon + 7331)), @"212 services, 2 overdue, last heard 14:02:11 UTC");
+        insta::assert_snapshot!(held(212, 2, Some(noon - 86_400)), @"212 services, 2 overdue, last heard 2026-11-24 12:00:00 UTC");
+    }
+}
