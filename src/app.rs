@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::alerting::{Client, ClientError, Courier};
-use crate::cli::{Invocation, greeting, sink};
+use crate::cli::greeting::{self, Greeting};
+use crate::cli::{Invocation, sink};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::core::limits::SHUTDOWN_MS_MAX;
@@ -78,7 +79,7 @@ async fn serve(config: &Config, stop: CancellationToken) -> Result<(), AppError>
         let destinations = config.destinations.len();
         info!(address = %app.address, database, services, overdue, last_ping, destinations, "serving");
     } else {
-        greeting::print(app.address, app.database.as_deref(), &app.summary, config, clock.now());
+        greeting::print(&app.greeting(), config, clock.now());
     }
     app.run(stop).await
 }
@@ -123,7 +124,9 @@ pub struct App {
     pub address: SocketAddr,
     /// Its database, as an absolute path; `None` in memory.
     pub database: Option<PathBuf>,
-    /// What the database holds.
+    /// Whether that was made just now.
+    pub is_new: bool,
+    /// What it holds.
     pub summary: Summary,
     listener: TcpListener,
     router: Router,
@@ -159,6 +162,7 @@ impl App {
         Ok(Self {
             address,
             database: opened.path,
+            is_new: opened.is_new,
             summary,
             listener,
             router: http::router(Api::new(store.clone(), clock.clone(), config.open)),
@@ -168,6 +172,16 @@ impl App {
             lock: opened.lock,
             store,
         })
+    }
+
+    /// What there is to say about it at the start.
+    pub fn greeting(&self) -> Greeting<'_> {
+        Greeting {
+            address: self.address,
+            database: self.database.as_deref(),
+            is_new: self.is_new,
+            summary: self.summary,
+        }
     }
 
     /// Serves until `stop`, then finishes what was accepted and closes the database.
@@ -195,6 +209,7 @@ impl App {
             });
         }
         let ended = tokio::select! {
+            biased;
             () = stop.cancelled() => None,
             part = parts.join_next() => Some(part.and_then(Result::ok).unwrap_or("a part")),
             _ = &mut writer => Some("the writer"),

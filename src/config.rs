@@ -422,10 +422,14 @@ fn refuse_exposure(
     if open || (is_loopback(listen.ip()) && !on_fly) {
         return Ok(());
     }
-    let place = if on_fly { "on Fly".to_owned() } else { format!("on {listen}") };
-    Err(ConfigError(format!(
-        "serving {place} would let anyone ping and delete: listen on 127.0.0.1, or set OVERDUE_OPEN=true if that is meant"
-    )))
+    Err(ConfigError(if on_fly {
+        "serving on Fly would let anyone ping and delete: set OVERDUE_OPEN=true if that is meant"
+            .to_owned()
+    } else {
+        format!(
+            "serving on {listen} would let anyone ping and delete: listen on 127.0.0.1, or set OVERDUE_OPEN=true if that is meant"
+        )
+    }))
 }
 
 fn is_loopback(address: IpAddr) -> bool {

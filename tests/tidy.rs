@@ -152,6 +152,8 @@ fn names(source: &Source) -> Vec<Named> {
                 i += 3;
             }
             "{" => (depth, i) = (depth + 1, i + 1),
+            // Else the first word of `use ::sqlx` would be `use`.
+            "use" => i += 1,
             "}" => {
                 modules.retain(|(_, opened)| *opened != depth);
                 (depth, i) = (depth.saturating_sub(1), i + 1);

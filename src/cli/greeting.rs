@@ -8,30 +8,32 @@ use crate::config::Config;
 use crate::core::text;
 use crate::store::Summary;
 
-/// Prints where it serves, what the database holds, where alerts go, and what to try.
-pub fn print(
-    address: SocketAddr,
-    database: Option<&Path>,
-    summary: &Summary,
-    config: &Config,
-    now: i64,
-) {
-    let lines = lines(address, database, summary, config, now).join("\n");
-    // Nobody may be reading; that is no reason not to serve.
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{lines}").and_then(|()| out.flush());
+/// What there is to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Greeting<'a> {
+    /// The address that it serves.
+    pub address: SocketAddr,
+    /// The database, as an absolute path; `None` in memory.
+    pub database: Option<&'a Path>,
+    /// Whether that was made just now.
+    pub is_new: bool,
+    /// What it holds.
+    pub summary: Summary,
 }
 
-fn lines(
-    address: SocketAddr,
-    database: Option<&Path>,
-    summary: &Summary,
-    config: &Config,
-    now: i64,
-) -> Vec<String> {
+/// Prints where it serves, what the database holds, where alerts go, and what to try.
+pub fn print(greeting: &Greeting<'_>, config: &Config, now: i64) {
+    // Nobody may be reading; that is no reason not to serve.
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", lines(greeting, config, now).join("\n")).and_then(|()| out.flush());
+}
+
+fn lines(greeting: &Greeting<'_>, config: &Config, now: i64) -> Vec<String> {
+    let Greeting { address, database, is_new, summary } = greeting;
+    let held = if *is_new { "new, empty".to_owned() } else { holds(summary, now) };
     let mut lines = vec![
         format!("overdue {} serves http://{address}", env!("CARGO_PKG_VERSION")),
-        format!("  database  {} ({})", shown_path(database), holds(summary, now)),
+        format!("  database  {} ({held})", shown_path(*database)),
     ];
     lines.extend(config.destinations.iter().map(|to| format!("  alerts    go to {}", to.shown())));
     if config.destinations.is_empty() {
@@ -51,10 +53,10 @@ pub fn shown_path(database: Option<&Path>) -> String {
     )
 }
 
-/// `new, empty`, or `212 services, 2 overdue, last heard 14:02:11 UTC`.
+/// `empty`, or `212 services, 2 overdue, last heard 14:02:11 UTC`.
 fn holds(summary: &Summary, now: i64) -> String {
     let services = match summary.services {
-        0 => return "new, empty".to_owned(),
+        0 => return "empty".to_owned(),
         1 => "1 service".to_owned(),
         services => format!("{services} services"),
     };
@@ -74,7 +76,7 @@ mod tests {
         let noon = 1_795_608_000;
         let held =
             |services, overdue, last_ping| holds(&Summary { services, overdue, last_ping }, noon);
-        insta::assert_snapshot!(held(0, 0, None), @"new, empty");
+        insta::assert_snapshot!(held(0, 0, None), @"empty");
         insta::assert_snapshot!(held(1, 0, None), @"1 service, 0 overdue, never heard");
         insta::assert_snapshot!(held(212, 2, Some(noon + 7331)), @"212 services, 2 overdue, last heard 14:02:11 UTC");
         insta::assert_snapshot!(held(212, 2, Some(noon - 86_400)), @"212 services, 2 overdue, last heard 2026-11-24 12:00:00 UTC");

@@ -12,7 +12,7 @@ mod sql;
 mod tests;
 mod writer;
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, Opened, open};
 pub use reads::{DueDeliveries, DueDelivery, Summary};
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};

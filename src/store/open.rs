@@ -88,6 +88,8 @@ pub struct Opened {
     pub lock: Option<File>,
     /// The file, as an absolute path; `None` in memory.
     pub path: Option<PathBuf>,
+    /// Whether it was made just now.
+    pub is_new: bool,
 }
 
 /// Opens the database, made on the spot where there is none, and brings its schema up to date.
@@ -99,12 +101,16 @@ pub async fn open(
     durability: Durability,
     rules: Rules,
 ) -> Result<Opened, OpenError> {
+    let mut is_new = true;
     let (options, path, lock) = match database {
         Database::Memory => (SqliteConnectOptions::new().in_memory(true), None, None),
         Database::File(path) => {
             let path = absolute(path)?;
             let lock = lock(&path)?;
-            refuse_strangers(&path).await?;
+            is_new = is_empty(&path);
+            if !is_new {
+                refuse_strangers(&path).await?;
+            }
             let options = SqliteConnectOptions::new()
                 .filename(&path)
                 .create_if_missing(true)
@@ -154,6 +160,7 @@ pub async fn open(
         writer,
         lock,
         path,
+        is_new,
     })
 }
 
@@ -192,11 +199,13 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Whether there is nothing there yet: SQLite takes an empty file for a new database.
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(0, |file| file.len()) == 0
+}
+
 /// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
 async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
-    if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
-        return Ok(());
-    }
     let shown = path.display().to_string();
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
     let options =

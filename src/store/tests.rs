@@ -1,1 +1,172 @@
-//! Tests of the store through its handle, on real files.
+//! What only the store can show: that every statement fits the schema, how the planner answers them, and what one
+//! batch gives.
+
+use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
+use tempfile::TempDir;
+
+use super::{Opened, Rules, Store, StoreError, Writer, open, sql};
+use crate::config::{Database, Durability};
+use crate::core::frequency::{Frequency, Grace};
+use crate::core::name::Name;
+use crate::core::service::Ping;
+
+const NOW: i64 = 1_795_600_800;
+
+struct Opening {
+    folder: TempDir,
+    store: Store,
+    writer: Writer,
+}
+
+async fn opening() -> Opening {
+    let folder = TempDir::new().unwrap();
+    let database = Database::File(folder.path().join("overdue.db"));
+    let rules = Rules { grace: Grace::ZERO, services_max: 100, routes: Vec::new() };
+    let Opened { store, writer, .. } = open(&database, Durability::Full, rules).await.unwrap();
+    Opening { folder, store, writer }
+}
+
+async fn connection(opening: &Opening) -> SqliteConnection {
+    let path = opening.folder.path().join("overdue.db");
+    SqliteConnection::connect(path.to_str().unwrap()).await.unwrap()
+}
+
+fn ping(name: &str, frequency: i64) -> Ping {
+    Ping {
+        name: Name::parse(name).unwrap(),
+        frequency: Frequency::from_seconds(frequency),
+        grace: None,
+        timestamp: None,
+        received_at: NOW,
+    }
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_a_migrated_database() {
+    let opening = opening().await;
+    let mut connection = connection(&opening).await;
+    assert!(sql::ALL.len() > 10);
+    for (name, text) in sql::ALL {
+        if let Err(error) = connection.prepare(text.into_sql_str()).await {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows() {
+    let opening = opening().await;
+    let mut connection = connection(&opening).await;
+    // Counting counts, and what left the settings is looked for once a start.
+    let may_scan = ["SERVICES_COUNT", "SUMMARY", "TABLES", "DELIVERIES_GIVE_UP_STRANGERS"];
+    for (name, text) in sql::ALL {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+        let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+        if *name == "SERVICES_DUE" {
+            assert_eq!(
+                plan,
+                ["SEARCH services USING INDEX services_due (deadline>? AND deadline<?)"]
+            );
+        }
+        let scans =
+            plan.iter().any(|step| step.starts_with("SCAN ") && !step.contains("VIRTUAL TABLE"));
+        assert!(!scans || may_scan.contains(name), "{name}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_gives_what_its_commands_one_by_one_would_have_given() {
+    let opening = opening().await;
+    let (store, a) = (opening.store.clone(), Name::parse("a").unwrap());
+    // The writer does not run yet, so all of these wait in its queue and become one batch.
+    let asked = async {
+        let deleted_before = store.delete(a.clone());
+        let first = store.ping(Ping { grace: Grace::from_seconds(60), ..ping("a", 600) });
+        let changed = store.ping(ping("a", 3600));
+        let other = store.ping(ping("b", 600));
+        let deleted = store.delete(a.clone());
+        let unknown = store.ping(Ping { frequency: None, ..ping("a", 1) });
+        let again = store.ping(ping("a", 60));
+        tokio::join!(deleted_before, first, changed, other, deleted, unknown, again)
+    };
+    let (answers, ()) = tokio::join!(
+        async {
+            let answers = asked.await;
+            store.close().await;
+            answers
+        },
+        opening.writer.run()
+    );
+    let (deleted_before, first, changed, other, deleted, unknown, again) = answers;
+    assert_eq!(deleted_before, Err(StoreError::UnknownService));
+    assert_eq!(first.unwrap().deadline, Some(NOW + 660));
+    assert_eq!(changed.unwrap().deadline, Some(NOW + 3660), "the grace of the ping before is kept");
+    assert!(other.is_ok() && deleted.is_ok());
+    assert_eq!(unknown, Err(StoreError::Refused(crate::core::service::Refusal::Unknown)));
+    assert_eq!(again.unwrap().deadline, Some(NOW + 60), "made afresh, without the grace of before");
+    let path = opening.folder.path().join("overdue.db");
+    let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT name, deadline FROM services ORDER BY name")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(rows, [("a".to_owned(), NOW + 60), ("b".to_owned(), NOW + 600)]);
+}
+
+#[tokio::test]
+async fn what_waits_when_the_store_is_closed_is_done_and_what_comes_later_is_refused() {
+    let opening = opening().await;
+    let store = opening.store.clone();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.ping(ping("a", 600)).await }
+    });
+    tokio::task::yield_now().await;
+    store.close().await;
+    opening.writer.run().await;
+    assert!(waiting.await.unwrap().is_ok());
+    assert_eq!(store.ping(ping("b", 600)).await, Err(StoreError::Unavailable));
+    assert_eq!(store.summary(NOW).await, Err(StoreError::Unavailable));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_says_so_at_once() {
+    let opening = opening().await;
+    let store = &opening.store;
+    let mut waiting = Vec::new();
+    for _ in 0..crate::core::limits::WRITER_QUEUE_COMMANDS_MAX {
+        let store = store.clone();
+        waiting.push(tokio::spawn(async move { store.ping(ping("a", 600)).await }));
+    }
+    tokio::task::yield_now().await;
+    while store.commands.capacity() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.ping(ping("b", 600)).await, Err(StoreError::Overloaded));
+    let writer = tokio::spawn(opening.writer.run());
+    for answer in waiting {
+        assert!(answer.await.unwrap().is_ok());
+    }
+    store.close().await;
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn full_durability_syncs_every_commit_and_relaxed_does_not() {
+    for (durability, synchronous) in [(Durability::Full, 2), (Durability::Relaxed, 1)] {
+        let folder = TempDir::new().unwrap();
+        let database = Database::File(folder.path().join("overdue.db"));
+        let rules = Rules { grace: Grace::ZERO, services_max: 1, routes: Vec::new() };
+        let mut opened = open(&database, durability, rules).await.unwrap();
+        let connection = opened.writer.connection.as_mut().unwrap();
+        let (level, journal): (i64, String) = sqlx::query_as(
+            "SELECT synchronous, journal_mode FROM pragma_synchronous, pragma_journal_mode",
+        )
+        .fetch_one(connection)
+        .await
+        .unwrap();
+        assert_eq!((level, journal.as_str()), (synchronous, "wal"));
+    }
+}

@@ -1,0 +1,161 @@
+//! A house to test in: every part of the program on a file of its own, driven step by step.
+
+#![allow(unreachable_pub, reason = "shared by the rooms of this test binary")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use overdue::alerting::{Client, Courier};
+use overdue::clock::Clock;
+use overdue::config::{AlertFormat, Database, Destination, Durability};
+use overdue::core::frequency::Grace;
+use overdue::http::{Api, router};
+use overdue::store::{self, Rules, Store};
+use overdue::sweeper::Sweeper;
+use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+/// 2026-11-25 10:00:00 UTC.
+pub const TEN: i64 = 1_795_600_800;
+
+pub struct House {
+    pub clock: Clock,
+    pub store: Store,
+    pub router: Router,
+    pub sweeper: Sweeper,
+    folder: Option<TempDir>,
+    _lock: Option<std::fs::File>,
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: axum::http::HeaderMap,
+    pub json: Value,
+}
+
+impl Answer {
+    /// The sentence of an error, which must be problem+json.
+    pub fn detail(&self) -> &str {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(self.json["status"], self.status);
+        self.json["detail"].as_str().unwrap()
+    }
+}
+
+pub fn rules() -> Rules {
+    Rules { grace: Grace::ZERO, services_max: 1_000_000, routes: Vec::new() }
+}
+
+pub fn destination(uri: &str, format: AlertFormat) -> Destination {
+    Destination { name: "default".to_owned(), uri: uri.parse().unwrap(), format }
+}
+
+impl House {
+    /// On a new file, at ten o'clock.
+    pub async fn new() -> Self {
+        Self::with(rules()).await
+    }
+
+    pub async fn with(rules: Rules) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::open(Some(folder), rules, false).await
+    }
+
+    pub async fn in_memory() -> Self {
+        Self::open(None, rules(), false).await
+    }
+
+    pub async fn open_to_all() -> Self {
+        Self::open(Some(TempDir::new().unwrap()), rules(), true).await
+    }
+
+    async fn open(folder: Option<TempDir>, rules: Rules, open: bool) -> Self {
+        let database = match &folder {
+            Some(folder) => Database::File(folder.path().join("overdue.db")),
+            None => Database::Memory,
+        };
+        let clock = Clock::manual(TEN);
+        let opened = store::open(&database, Durability::Full, rules).await.unwrap();
+        tokio::spawn(opened.writer.run());
+        let store = opened.store;
+        Self {
+            router: router(Api::new(store.clone(), clock.clone(), open)),
+            sweeper: Sweeper::new(store.clone(), clock.clone(), 1_000_000),
+            clock,
+            store,
+            folder,
+            _lock: opened.lock,
+        }
+    }
+
+    pub fn courier(&self, destination: &Destination) -> Courier {
+        Courier::new(
+            destination.clone(),
+            self.store.clone(),
+            Client::new().unwrap(),
+            self.clock.clone(),
+        )
+    }
+
+    /// A request as a caller on this machine makes it.
+    pub fn request(method: &str, target: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(target).header("host", "127.0.0.1:4000")
+    }
+
+    pub async fn answer(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Answer { status: head.status.as_u16(), headers: head.headers, json }
+    }
+
+    pub async fn send(&self, method: &str, target: &str) -> Answer {
+        self.answer(Self::request(method, target).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.send("GET", target).await
+    }
+
+    /// A ping that must be accepted.
+    pub async fn ping(&self, query: &str) -> Value {
+        let answer = self.get(&format!("/ping?{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {:?}", answer.json);
+        answer.json
+    }
+
+    /// Sets the clock and sweeps; how many alerts that raised.
+    pub async fn sweep_at(&self, second: i64) -> usize {
+        self.clock.set(second);
+        self.sweeper.step(second).await.unwrap()
+    }
+
+    /// A connection of somebody else's to the file.
+    pub async fn sqlite(&self) -> SqliteConnection {
+        let path = self.folder.as_ref().unwrap().path().join("overdue.db");
+        SqliteConnection::connect(path.to_str().unwrap()).await.unwrap()
+    }
+
+    /// Does as a person with sqlite3 would.
+    pub async fn edit(&self, statement: &'static str) -> u64 {
+        let mut connection = self.sqlite().await;
+        sqlx::raw_sql(statement).execute(&mut connection).await.unwrap().rows_affected()
+    }
+
+    /// Rows of one text column.
+    pub async fn texts(&self, statement: &'static str) -> Vec<String> {
+        let mut connection = self.sqlite().await;
+        sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap()
+    }
+
+    pub async fn count(&self, statement: &'static str) -> i64 {
+        let mut connection = self.sqlite().await;
+        sqlx::query_scalar(statement).fetch_one(&mut connection).await.unwrap()
+    }
+}

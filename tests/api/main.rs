@@ -1,0 +1,12 @@
+//! The API in one process: real routes, a real SQLite file, and a clock set by hand.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod alerts;
+mod bad_input;
+mod browsers_and_proxies;
+mod house;
+mod pings;
+mod sweeps;
