@@ -25,11 +25,16 @@ CREATE TABLE services (
     -- 1 once `overdue` was raised for the present deadline. Set back to 0, it is raised again.
     alerted INTEGER NOT NULL DEFAULT 0 CONSTRAINT alerted_is_0_or_1 CHECK (alerted IN (0, 1)),
     -- The deadline that opened the present outage; NULL outside one.
-    outage_since INTEGER CONSTRAINT outage_since_is_a_unix_second CHECK (outage_since BETWEEN 0 AND 253402300799)
+    outage_since INTEGER CONSTRAINT outage_since_is_a_unix_second CHECK (outage_since BETWEEN 0 AND 253402300799),
+    -- When the present outage was last told of again; NULL before its first reminder.
+    reminded_at INTEGER CONSTRAINT reminded_at_is_a_unix_second CHECK (reminded_at BETWEEN 0 AND 253402300799)
 ) STRICT;
 
 -- What the sweep looks for every second. Its size is that of what can still fall due.
 CREATE INDEX services_due ON services (deadline) WHERE alerted = 0;
+
+-- What is to be reminded of, the longest silent first.
+CREATE INDEX services_in_outage ON services (coalesce(reminded_at, outage_since)) WHERE outage_since IS NOT NULL;
 
 -- One row for each change worth telling, as it was when it was raised.
 CREATE TABLE alerts (
@@ -38,8 +43,8 @@ CREATE TABLE alerts (
     -- What receivers see: `alr_` and 26 characters derived from service, kind, about and occurrence.
     id TEXT NOT NULL UNIQUE,
     service TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('overdue', 'recovered')),
-    -- The second it is about: the deadline that passed, or the ping that ended the outage.
+    kind TEXT NOT NULL CHECK (kind IN ('overdue', 'failed', 'recovered', 'reminder')),
+    -- The second it is about: the deadline that passed, what ended the outage, or when a reminder was due.
     about INTEGER NOT NULL,
     -- How many alerts were raised before for just this service, kind and second.
     occurrence INTEGER NOT NULL,
@@ -47,10 +52,15 @@ CREATE TABLE alerts (
     -- The deadline that opened the outage.
     outage_since INTEGER NOT NULL,
     -- The service then.
-    frequency INTEGER NOT NULL,
+    frequency INTEGER,
     grace INTEGER NOT NULL,
     last_ping INTEGER,
-    deadline INTEGER
+    deadline INTEGER,
+    -- Why the outage ended, where it was not a ping that ended it.
+    reason TEXT CHECK (reason IN ('deleted', 'paused')),
+    -- The gap during which the monitor itself did not listen, where silence may be its own.
+    uncertain_from INTEGER,
+    uncertain_to INTEGER
 ) STRICT;
 
 -- One service's alerts, and the occurrences of one second.
@@ -85,6 +95,17 @@ CREATE INDEX deliveries_due ON deliveries (destination, next_attempt, alert) WHE
 
 -- Whether an earlier alert of the same service is still on its way there.
 CREATE INDEX deliveries_order ON deliveries (service, destination, alert) WHERE state = 'pending';
+
+-- What the monitor remembers of its own attention: one row, at most.
+CREATE TABLE monitor (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    -- The last second at which it is known to have listened.
+    listening_until INTEGER NOT NULL,
+    -- The last gap in which it did not, and until when silence is held against nobody because of it.
+    gap_from INTEGER,
+    gap_to INTEGER,
+    hold_until INTEGER
+) STRICT;
 
 -- A table made for people: `SELECT * FROM status`. The words are those of the program; a test holds them equal.
 CREATE VIEW status AS
@@ -126,6 +147,7 @@ SELECT
     service,
     outage_since AS started_at,
     max(CASE WHEN kind = 'recovered' THEN about END) AS ended_at,
-    max(CASE WHEN kind = 'recovered' THEN about END) - outage_since AS outage_seconds
+    max(CASE WHEN kind = 'recovered' THEN about END) - outage_since AS outage_seconds,
+    max(reason) AS reason
 FROM alerts
 GROUP BY service, outage_since;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::alerting::{Client, ClientError, Courier};
+use crate::alerting::{Client, ClientError, Courier, Presentation};
 use crate::cli::greeting::{self, Greeting};
 use crate::cli::{Invocation, sink};
 use crate::clock::Clock;
@@ -148,15 +148,25 @@ impl App {
             grace: config.grace,
             services_max: config.services_max,
             routes: config.routes(),
+            hold_seconds: config.hold_seconds,
+            remind_every_seconds: config.remind_every_seconds,
         };
         let (listener, address) = listen(config.listen).await?;
-        let opened = store::open(&config.database, config.durability, rules).await?;
+        let opened = store::open(&config.database, config.durability, rules, clock.clone()).await?;
         let store = opened.store;
         let writer = tokio::spawn(opened.writer.run());
         let summary = store.summary(clock.now()).await?;
         let client = Client::new()?;
+        let presentation =
+            Presentation { zone: config.zone.clone(), base_url: config.base_url.clone() };
         let couriers = config.destinations.iter().map(|destination| {
-            Courier::new(destination.clone(), store.clone(), client.clone(), clock.clone())
+            Courier::new(
+                destination.clone(),
+                store.clone(),
+                client.clone(),
+                presentation.clone(),
+                clock.clone(),
+            )
         });
         let couriers = couriers.collect();
         Ok(Self {

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::core::limits::{PURGE_ALERTS_MAX, PURGE_EVERY_SECONDS, SWEEP_PAGES_MAX};
-use crate::store::{Cursor, Store, StoreError};
+use crate::store::{Cursor, Store, StoreError, SweepFor};
 
 /// Sweeps, and removes alerts that are too old to keep.
 pub struct Sweeper {
@@ -42,16 +42,22 @@ impl Sweeper {
         }
     }
 
-    /// One sweep: raises `overdue` for every service whose deadline has passed at `now`, a page a transaction so that
-    /// pings get their turn. Returns how many alerts it raised.
+    /// One sweep: raises what is to be told at `now`, a page a transaction so that pings get their turn. Returns how
+    /// many alerts it raised.
     ///
     /// # Errors
     /// That the store cannot do it now; what was raised before stays raised.
     pub async fn step(&self, now: i64) -> Result<usize, StoreError> {
+        let silence = self.sweep(SweepFor::Silence, now).await?;
+        let reminders = self.sweep(SweepFor::Reminders, now).await?;
+        Ok(silence + reminders)
+    }
+
+    async fn sweep(&self, sweep: SweepFor, now: i64) -> Result<usize, StoreError> {
         let mut raised = 0;
         let mut after = Cursor::START;
         for _ in 0..SWEEP_PAGES_MAX {
-            let page = self.store.sweep(now, after).await?;
+            let page = self.store.sweep(sweep, now, after).await?;
             raised += page.raised;
             match page.next {
                 Some(next) => after = next,

@@ -239,9 +239,13 @@ async fn a_head_that_never_ends_is_cut_off_and_others_are_served_meanwhile() {
         grace: overdue::core::frequency::Grace::ZERO,
         services_max: 10,
         routes: Vec::new(),
+        hold_seconds: 60,
+        remind_every_seconds: None,
     };
     let opened =
-        overdue::store::open(&database, overdue::config::Durability::Full, rules).await.unwrap();
+        overdue::store::open(&database, overdue::config::Durability::Full, rules, clock.clone())
+            .await
+            .unwrap();
     tokio::spawn(opened.writer.run());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

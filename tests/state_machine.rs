@@ -134,7 +134,7 @@ proptest! {
                     }
                 }
                 Event::Sweep => {
-                    let change = stored.as_ref().and_then(|stored| service::sweep(stored, now));
+                    let change = stored.as_ref().and_then(|stored| service::sweep(stored, now, None));
                     prop_assert_eq!(change.is_some(), model.sweep(now));
                     if let Some(change) = change {
                         let alert = change.alert.unwrap();

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use super::format::Message;
-use crate::core::limits::{
-    DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX, DELIVERY_SECONDS_MAX,
-};
+use crate::core::limits::{DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX};
+use crate::core::retry;
 
 /// What a destination made of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +18,11 @@ pub(super) enum Answer {
     /// It answered, but did not want this one.
     Refused { error: String },
     /// It did not answer, or said that it cannot take anything now.
-    Unable { error: String },
+    Unable {
+        error: String,
+        /// How long it asks to be left alone.
+        retry_after_seconds: Option<i64>,
+    },
 }
 
 /// That no client could be made.
@@ -54,14 +57,14 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(DELIVERY_CONNECT_SECONDS_MAX))
-            .timeout(Duration::from_secs(DELIVERY_SECONDS_MAX))
             .user_agent(concat!("overdue/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(client))
     }
 
-    pub(super) async fn send(&self, message: Message) -> Answer {
-        let request = match message.json {
+    /// Sends `message`, which may take so many seconds, at `now`.
+    pub(super) async fn send(&self, message: Message, timeout_seconds: u64, now: i64) -> Answer {
+        let mut request = match message.json {
             None => self.0.get(message.uri),
             Some(json) => self
                 .0
@@ -69,30 +72,35 @@ impl Client {
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .body(json),
         };
-        // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-        let request = request
-            .header("webhook-id", message.id)
-            .header("webhook-timestamp", message.sent_at.to_string());
-        match request.send().await {
-            Ok(response) => answer(response.status()),
-            Err(error) => Answer::Unable { error: why(&error) },
+        for (name, value) in message.headers {
+            request = request.header(name, value);
+        }
+        match request.timeout(Duration::from_secs(timeout_seconds)).send().await {
+            Ok(response) => answer(&response, now),
+            Err(error) => {
+                Answer::Unable { error: why(&error, timeout_seconds), retry_after_seconds: None }
+            }
         }
     }
 }
 
-fn answer(status: StatusCode) -> Answer {
-    let error = || format!("it answered {status}");
-    match status.as_u16() {
+fn answer(response: &Response, now: i64) -> Answer {
+    let error = || format!("it answered {}", response.status());
+    match response.status().as_u16() {
         200..=299 => Answer::Accepted,
-        408 | 425 | 429 | 500..=599 => Answer::Unable { error: error() },
+        408 | 425 | 429 | 500..=599 => {
+            let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after_seconds = asked.and_then(|text| retry::after_seconds(text, now));
+            Answer::Unable { error: error(), retry_after_seconds }
+        }
         _ => Answer::Refused { error: error() },
     }
 }
 
 /// The innermost reason, without the URI, in which secrets may stand.
-fn why(error: &reqwest::Error) -> String {
+fn why(error: &reqwest::Error, timeout_seconds: u64) -> String {
     if error.is_timeout() {
-        return format!("no answer within {DELIVERY_SECONDS_MAX} s");
+        return format!("no answer within {timeout_seconds} s");
     }
     let mut reason: &dyn std::error::Error = error;
     while let Some(inner) = reason.source() {

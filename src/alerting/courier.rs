@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::client::{Answer, Client};
-use super::format;
+use super::format::{self, Presentation};
 use crate::clock::Clock;
 use crate::config::Destination;
 use crate::core::limits::{DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
@@ -36,6 +36,7 @@ pub struct Courier {
     destination: Destination,
     store: Store,
     client: Client,
+    presentation: Presentation,
     clock: Clock,
     raised: watch::Receiver<u64>,
     in_flight: JoinSet<Landed>,
@@ -60,12 +61,19 @@ struct Landed {
 
 impl Courier {
     /// A courier to `destination`.
-    pub fn new(destination: Destination, store: Store, client: Client, clock: Clock) -> Self {
+    pub fn new(
+        destination: Destination,
+        store: Store,
+        client: Client,
+        presentation: Presentation,
+        clock: Clock,
+    ) -> Self {
         let raised = store.raised();
         Self {
             destination,
             store,
             client,
+            presentation,
             clock,
             raised,
             in_flight: JoinSet::new(),
@@ -106,15 +114,11 @@ impl Courier {
     pub async fn step(&mut self, now: i64) -> Result<Step, StoreError> {
         let room = self.room(now);
         if room > 0 {
-            // What is in flight is due still, so it must not fill the page.
-            let limit = room + self.taken.len();
-            let due = self.store.due_deliveries(self.destination.name.clone(), now, limit).await?;
+            let due = self.store.take(self.destination.name.clone(), now, room).await?;
             for (seq, reason) in due.unreadable {
                 self.give_up(seq, now, reason).await?;
             }
-            let untaken =
-                due.deliveries.into_iter().filter(|delivery| !self.taken.contains(&delivery.seq));
-            for delivery in untaken.take(room).collect::<Vec<_>>() {
+            for delivery in due.deliveries {
                 self.send(delivery, now);
             }
         }
@@ -138,12 +142,13 @@ impl Courier {
 
     fn send(&mut self, delivery: DueDelivery, now: i64) {
         self.taken.insert(delivery.seq);
-        let message = format::message(&self.destination, &delivery, now);
+        let message = format::message(&self.destination, &self.presentation, &delivery, now);
         let (client, store, clock) = (self.client.clone(), self.store.clone(), self.clock.clone());
         let destination = self.destination.name.clone();
         let was_probe = self.failing.is_some();
+        let timeout_seconds = self.destination.timeout_seconds;
         self.in_flight.spawn(async move {
-            let answer = client.send(message).await;
+            let answer = client.send(message, timeout_seconds, now).await;
             let at = clock.now();
             let attempt = Attempt {
                 seq: delivery.seq,
@@ -168,13 +173,14 @@ impl Courier {
         let now = self.clock.now();
         let destination = &self.destination.name;
         match (&landed.answer, &mut self.failing) {
-            (Answer::Unable { error }, None) => {
+            (Answer::Unable { error, retry_after_seconds }, None) => {
                 warn!(?destination, reason = ?error, "the destination fails; one probe at a time until it answers");
-                self.failing = Some(Failing { probes: 1, next_probe: now + wait(1) });
+                let pause = pause(1, *retry_after_seconds);
+                self.failing = Some(Failing { probes: 1, next_probe: now + pause });
             }
-            (Answer::Unable { .. }, Some(failing)) if landed.was_probe => {
+            (Answer::Unable { retry_after_seconds, .. }, Some(failing)) if landed.was_probe => {
                 failing.probes += 1;
-                failing.next_probe = now + wait(failing.probes);
+                failing.next_probe = now + pause(failing.probes, *retry_after_seconds);
             }
             (Answer::Unable { .. }, Some(_)) | (_, None) => {}
             (Answer::Accepted | Answer::Refused { .. }, Some(_)) => {
@@ -198,23 +204,26 @@ impl Courier {
 
 /// What an answer means for the delivery.
 fn outcome(answer: &Answer, delivery: &DueDelivery, now: i64) -> AttemptOutcome {
-    let (error, destination_failed) = match answer {
+    let (error, destination_failed, asked) = match answer {
         Answer::Accepted => return AttemptOutcome::Delivered,
-        Answer::Refused { error } => (error.clone(), false),
-        Answer::Unable { error } => (error.clone(), true),
+        Answer::Refused { error } => (error.clone(), false, None),
+        Answer::Unable { error, retry_after_seconds } => {
+            (error.clone(), true, *retry_after_seconds)
+        }
     };
     if retry::is_given_up(delivery.alert.created_at, now) {
         return AttemptOutcome::GivenUp { error };
     }
     AttemptOutcome::Failed {
-        next_attempt: now + wait(delivery.attempts + 1),
+        next_attempt: now + pause(delivery.attempts + 1, asked),
         error,
         destination_failed,
     }
 }
 
-fn wait(attempts: i64) -> i64 {
-    retry::delay_seconds(attempts, fastrand::f64())
+/// Seconds until the next attempt: what the destination asked for, or else what the schedule says.
+fn pause(attempts: i64, asked_seconds: Option<i64>) -> i64 {
+    asked_seconds.unwrap_or_else(|| retry::delay_seconds(attempts, fastrand::f64()))
 }
 
 /// Has the store note an attempt, for as long as it takes: an accepted alert that is not noted would be sent again.

@@ -9,3 +9,4 @@ mod format;
 
 pub use client::{Client, ClientError};
 pub use courier::{Courier, Step};
+pub use format::Presentation;

@@ -1,9 +1,11 @@
 //! An alert: a change worth telling, as it was when it was raised.
 
 use data_encoding::BASE32_NOPAD;
+use globset::GlobSet;
 use sha2::{Digest, Sha256};
 
 use super::frequency::{Frequency, Grace};
+use super::listening::Span;
 use super::name::Name;
 use super::service::{Service, Status};
 
@@ -14,17 +16,20 @@ pub enum Kind {
     Overdue,
     /// The outage is over.
     Recovered,
+    /// The outage lasts.
+    Reminder,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Overdue, Self::Recovered];
+    pub const ALL: [Self; 3] = [Self::Overdue, Self::Recovered, Self::Reminder];
 
     /// The word in the column `kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overdue => "overdue",
             Self::Recovered => "recovered",
+            Self::Reminder => "reminder",
         }
     }
 
@@ -38,15 +43,37 @@ impl Kind {
         match self {
             Self::Overdue => "service.overdue",
             Self::Recovered => "service.recovered",
+            Self::Reminder => "service.reminder",
         }
     }
 
     /// The status that the service has by what the alert tells.
     pub fn status(self) -> Status {
         match self {
-            Self::Overdue => Status::Overdue,
+            Self::Overdue | Self::Reminder => Status::Overdue,
             Self::Recovered => Status::Up,
         }
+    }
+}
+
+/// Why an outage ended, where it was not a ping that ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The service was deleted.
+    Deleted,
+}
+
+impl Reason {
+    /// The word in the column `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// Reads the word in the column `reason`.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == Self::Deleted.as_str()).then_some(Self::Deleted)
     }
 }
 
@@ -57,7 +84,7 @@ pub struct Alert {
     pub service: Name,
     /// What.
     pub kind: Kind,
-    /// The second it is about: the deadline that passed, or the ping that ended the outage.
+    /// The second it is about: the deadline that passed, what ended the outage, or when a reminder was due.
     pub about: i64,
     /// When it was raised.
     pub created_at: i64,
@@ -71,6 +98,10 @@ pub struct Alert {
     pub last_ping: Option<i64>,
     /// The deadline then.
     pub deadline: Option<i64>,
+    /// Why the outage ended, where it was not a ping that ended it.
+    pub reason: Option<Reason>,
+    /// The time in which the monitor itself did not listen, where the silence may be its own.
+    pub uncertain: Option<Span>,
 }
 
 impl Alert {
@@ -86,13 +117,15 @@ impl Alert {
             grace: service.grace,
             last_ping: service.last_ping,
             deadline: service.deadline,
+            reason: None,
+            uncertain: None,
         }
     }
 
     /// How long the deadline had passed when this was raised, in seconds; 0 unless it tells of silence.
     pub fn overdue_seconds(&self) -> i64 {
         match (self.kind, self.deadline) {
-            (Kind::Overdue, Some(deadline)) => (self.created_at - deadline).max(0),
+            (Kind::Overdue | Kind::Reminder, Some(deadline)) => (self.created_at - deadline).max(0),
             _ => 0,
         }
     }
@@ -120,18 +153,25 @@ impl Alert {
 }
 
 /// Which alerts go to one destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// The destination's name.
     pub destination: String,
     /// The kinds that it is told of.
     pub kinds: Vec<Kind>,
+    /// The names of the services that it is told of; `None`: of all.
+    pub services: Option<GlobSet>,
 }
 
 impl Route {
     /// Whether `alert` goes this way.
     pub fn takes(&self, alert: &Alert) -> bool {
-        self.kinds.contains(&alert.kind)
+        self.kinds.contains(&alert.kind) && self.takes_service(&alert.service)
+    }
+
+    /// Whether anything of the service `name` goes this way.
+    pub fn takes_service(&self, name: &Name) -> bool {
+        self.services.as_ref().is_none_or(|globs| globs.is_match(name.as_str()))
     }
 }
 
@@ -152,6 +192,8 @@ mod tests {
             grace: Grace::ZERO,
             last_ping: Some(about - 60),
             deadline: Some(about),
+            reason: None,
+            uncertain: None,
         }
     }
 

@@ -60,11 +60,29 @@ pub const READ_CONNECTIONS_MAX: u32 = 4;
 /// The size to which the write-ahead log is cut back after a checkpoint.
 pub const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
+/// A longer time than this without listening is a gap.
+pub const GAP_SECONDS_MAX: i64 = 10;
+
+/// How old `listening_until` may grow before a batch of pings writes it along.
+pub const LISTENING_BATCH_SECONDS_MAX: i64 = 1;
+
+/// How old `listening_until` may grow before a sweep writes it.
+pub const LISTENING_SWEEP_SECONDS_MAX: i64 = 5;
+
 /// Old alerts that one transaction removes.
 pub const PURGE_ALERTS_MAX: i64 = 1000;
 
 /// The time between two removals of old alerts.
 pub const PURGE_EVERY_SECONDS: i64 = 3600;
+
+/// Destinations that may be configured.
+pub const DESTINATIONS_MAX: usize = 100;
+
+/// The longest name of a destination.
+pub const DESTINATION_NAME_CHARS_MAX: usize = 64;
+
+/// The longest wait that a destination may ask for with `Retry-After`.
+pub const RETRY_AFTER_SECONDS_MAX: i64 = 3600;
 
 /// Requests that are on their way to one destination at a time.
 pub const DELIVERIES_IN_FLIGHT_MAX: usize = 8;

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod frequency;
 pub mod limits;
+pub mod listening;
 pub mod name;
 pub mod retry;
 pub mod service;

@@ -1,6 +1,6 @@
 //! When a delivery that failed is tried again.
 
-use super::limits::DELIVERY_RETRY_SECONDS_MAX;
+use super::limits::{DELIVERY_RETRY_SECONDS_MAX, RETRY_AFTER_SECONDS_MAX};
 
 /// Seconds to wait after the first, second, … failed attempt; the last one repeats.
 const SCHEDULE_SECONDS: [i64; 6] = [5, 15, 30, 60, 120, 300];
@@ -18,6 +18,17 @@ pub fn delay_seconds(attempts: i64, jitter: f64) -> i64 {
     )]
     let extra = (seconds as f64 / 10.0 * jitter.clamp(0.0, 1.0)).round() as i64;
     seconds + extra
+}
+
+/// The seconds that the value of a `Retry-After` header asks for at `now`, within bounds: a number, or a date (RFC 9110,
+/// section 10.2.3).
+pub fn after_seconds(text: &str, now: i64) -> Option<i64> {
+    let text = text.trim();
+    let seconds = text.parse().ok().or_else(|| {
+        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(date.as_second() - now)
+    });
+    seconds.map(|seconds: i64| seconds.clamp(1, RETRY_AFTER_SECONDS_MAX))
 }
 
 /// Whether an alert raised at `created_at` is too old at `now` to be tried again.
@@ -41,6 +52,17 @@ mod tests {
     fn jitter_adds_up_to_a_tenth() {
         assert_eq!(delay_seconds(4, 1.0), 66);
         assert_eq!(delay_seconds(6, 7.0), 330);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_date_within_bounds() {
+        let now = 1_445_412_420; // Wed, 21 Oct 2015 07:27:00 GMT
+        assert_eq!(after_seconds("120", now), Some(120));
+        assert_eq!(after_seconds("Wed, 21 Oct 2015 07:28:00 GMT", now), Some(60));
+        assert_eq!(after_seconds("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(1));
+        assert_eq!(after_seconds("0", now), Some(1));
+        assert_eq!(after_seconds("999999999", now), Some(3600));
+        assert_eq!(after_seconds("soon", now), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The state machine of a service: `(state, ping, now) -> (state, alerts)`.
 
-use super::alert::{Alert, Kind};
+use super::alert::{Alert, Kind, Reason};
 use super::frequency::{Frequency, Grace};
 use super::limits::TIMESTAMP_AHEAD_SECONDS_MAX;
+use super::listening::Gap;
 use super::name::Name;
 
 /// What is known of a service: one row of the table `services`.
@@ -24,6 +25,8 @@ pub struct Service {
     pub alerted: bool,
     /// The deadline that opened the present outage, if there is one.
     pub outage_since: Option<i64>,
+    /// When the present outage was last told of again.
+    pub reminded_at: Option<i64>,
 }
 
 /// What a service looks like from outside.
@@ -128,25 +131,51 @@ pub fn ping(
         deadline: Some(deadline),
         alerted: stored.is_some_and(|service| service.alerted),
         outage_since: stored.and_then(|service| service.outage_since),
+        reminded_at: stored.and_then(|service| service.reminded_at),
     };
     // Sent so late that its own deadline has passed: telling of a recovery would be taken back by the next sweep.
     if deadline < ping.received_at {
         return Ok(Change { service, alert: None });
     }
     service.alerted = false;
+    service.reminded_at = None;
     let outage_since = service.outage_since.take();
     let alert = outage_since
         .map(|since| Alert::of(&service, Kind::Recovered, last_ping, since, ping.received_at));
     Ok(Change { service, alert })
 }
 
-/// Decides at `now` whether the silence of `stored` is to be told.
-pub fn sweep(stored: &Service, now: i64) -> Option<Change> {
+/// Decides at `now` whether the silence of `stored` is to be told. During the hold after a `gap` in which the monitor
+/// itself did not listen, it is not.
+pub fn sweep(stored: &Service, now: i64, gap: Option<&Gap>) -> Option<Change> {
     let deadline = stored.deadline.filter(|deadline| *deadline < now && !stored.alerted)?;
+    if gap.is_some_and(|gap| gap.holds(stored, deadline, now)) {
+        return None;
+    }
     let since = stored.outage_since.unwrap_or(deadline);
     let service = Service { alerted: true, outage_since: Some(since), ..stored.clone() };
-    let alert = Alert::of(&service, Kind::Overdue, deadline, since, now);
+    let uncertain = gap.and_then(|gap| gap.touches(stored.expected.unwrap_or(deadline), deadline));
+    let alert = Alert { uncertain, ..Alert::of(&service, Kind::Overdue, deadline, since, now) };
     Some(Change { service, alert: Some(alert) })
+}
+
+/// Decides at `now` whether the outage of `stored` is to be told again, after `every` seconds.
+pub fn remind(stored: &Service, now: i64, every: i64) -> Option<Change> {
+    let since = stored.outage_since?;
+    let due = stored.reminded_at.unwrap_or(since) + every;
+    if due > now || stored.deadline.is_none_or(|deadline| deadline >= now) {
+        return None;
+    }
+    let service = Service { reminded_at: Some(now), ..stored.clone() };
+    let alert = Alert::of(&service, Kind::Reminder, now, since, now);
+    Some(Change { service, alert: Some(alert) })
+}
+
+/// What ends the outage of a service that is deleted at `now`, if there is one.
+pub fn delete(stored: &Service, now: i64) -> Option<Alert> {
+    let since = stored.outage_since?;
+    let alert = Alert::of(stored, Kind::Recovered, now, since, now);
+    Some(Alert { reason: Some(Reason::Deleted), ..alert })
 }
 
 /// When the job ran. Without a timestamp that is the later of now and the stored last ping, so that no such ping is

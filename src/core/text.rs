@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::alert::{Alert, Kind};
+use super::alert::{Alert, Kind, Reason};
 
 /// The first so many characters carry kind, name and lateness.
 const FIRST_LINE_CHARS: usize = 40;
@@ -23,10 +23,8 @@ pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
         String::new()
     };
     let (word, figure) = match alert.kind {
-        Kind::Overdue => {
-            let late = now - alert.deadline.unwrap_or(alert.about);
-            ("OVERDUE", format!("{} late", rough_duration(late)))
-        }
+        Kind::Overdue => ("OVERDUE", format!("{} late", lateness(alert, now))),
+        Kind::Reminder => ("STILL OVERDUE", format!("{} late", lateness(alert, now))),
         Kind::Recovered => {
             ("RECOVERED", format!("after {}", rough_duration(alert.outage_seconds().unwrap_or(0))))
         }
@@ -35,11 +33,15 @@ pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     let taken = delayed.chars().count() + word.len() + 3 + figure.chars().count();
     let short = shortened(name, FIRST_LINE_CHARS.saturating_sub(taken).max(NAME_CHARS_MIN));
     let rest = match alert.kind {
-        Kind::Overdue => silence(alert, now, zone),
+        Kind::Overdue | Kind::Reminder => silence(alert, now, zone),
         Kind::Recovered => recovery(alert, now, zone),
     };
     let full_name = if short == name { String::new() } else { format!(" Name: {name}") };
     format!("{delayed}{word} {short}: {figure}. {rest}{full_name}")
+}
+
+fn lateness(alert: &Alert, now: i64) -> String {
+    rough_duration(now - alert.deadline.unwrap_or(alert.about))
 }
 
 fn silence(alert: &Alert, now: i64, zone: &TimeZone) -> String {
@@ -52,19 +54,22 @@ fn silence(alert: &Alert, now: i64, zone: &TimeZone) -> String {
         Some(last_ping) => format!("Last ping {}", clock_time(last_ping, now, zone)),
         None => "Never pinged".to_owned(),
     };
-    format!(
-        "Expected by {} {}{grace}. {heard}.",
-        clock_time(deadline, now, zone),
-        zone_name(deadline, zone)
-    )
+    let expected = clock_time(deadline, now, zone);
+    let doubt = alert.uncertain.map_or_else(String::new, |away| {
+        let (from, to) = (clock_time(away.from, now, zone), clock_time(away.to, now, zone));
+        format!(" Uncertain: the monitor itself was away from {from} to {to}.")
+    });
+    format!("Expected by {expected} {}{grace}. {heard}.{doubt}", zone_name(deadline, zone))
 }
 
 fn recovery(alert: &Alert, now: i64, zone: &TimeZone) -> String {
-    let pinged =
-        format!("Pinged {} {}.", clock_time(alert.about, now, zone), zone_name(alert.about, zone));
-    match alert.deadline {
-        Some(deadline) => format!("{pinged} Next expected by {}.", clock_time(deadline, now, zone)),
-        None => pinged,
+    let at = format!("{} {}", clock_time(alert.about, now, zone), zone_name(alert.about, zone));
+    match (alert.reason, alert.deadline) {
+        (Some(Reason::Deleted), _) => format!("Not by a ping: it was deleted at {at}."),
+        (None, Some(deadline)) => {
+            format!("Pinged {at}. Next expected by {}.", clock_time(deadline, now, zone))
+        }
+        (None, None) => format!("Pinged {at}."),
     }
 }
 
@@ -148,6 +153,8 @@ mod tests {
             grace: Grace::parse("1h").unwrap(),
             last_ping: Some(DEADLINE - 90_000),
             deadline: Some(DEADLINE),
+            reason: None,
+            uncertain: None,
         }
     }
 
@@ -171,6 +178,29 @@ mod tests {
             ..overdue("daily_digest")
         };
         insta::assert_snapshot!(of(&alert, DEADLINE + 4320, &TimeZone::UTC), @"RECOVERED daily_digest: after 1 h 12 min. Pinged 03:12 UTC. Next expected by tomorrow 04:12.");
+    }
+
+    #[test]
+    fn an_outage_that_a_deletion_ends_says_so() {
+        let alert = Alert {
+            kind: Kind::Recovered,
+            about: DEADLINE + 60,
+            created_at: DEADLINE + 60,
+            reason: Some(Reason::Deleted),
+            ..overdue("daily_digest")
+        };
+        insta::assert_snapshot!(of(&alert, DEADLINE + 60, &TimeZone::UTC), @"RECOVERED daily_digest: after 1 min. Not by a ping: it was deleted at 02:01 UTC.");
+    }
+
+    #[test]
+    fn a_reminder_and_an_uncertain_alert_say_what_they_are() {
+        let reminder =
+            Alert { kind: Kind::Reminder, created_at: DEADLINE + 3600, ..overdue("daily_digest") };
+        insta::assert_snapshot!(of(&reminder, DEADLINE + 3600, &TimeZone::UTC), @"STILL OVERDUE daily_digest: 1 h late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00.");
+        let away = crate::core::listening::Span { from: DEADLINE - 600, to: DEADLINE + 60 };
+        let uncertain =
+            Alert { uncertain: Some(away), created_at: DEADLINE + 121, ..overdue("daily_digest") };
+        insta::assert_snapshot!(of(&uncertain, DEADLINE + 121, &TimeZone::UTC), @"OVERDUE daily_digest: 2 min late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00. Uncertain: the monitor itself was away from 01:50 to 02:01.");
     }
 
     #[test]

@@ -78,9 +78,10 @@ async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Prob
 
 async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
     body::discard(request.into_body()).await?;
+    let now = api.0.clock.now();
     api.0
         .store
-        .delete(name.clone())
+        .delete(name.clone(), now)
         .await
         .map_err(|error| Problem::of_store(&error, name.as_str()))?;
     Ok(no_store(axum::Json(json!({ "name": name.as_str(), "deleted": true })).into_response()))

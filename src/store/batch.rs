@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
-use super::rows::{self, StoredService, Unreadable};
+use super::raise::{Flying, Raised, To, raise};
+use super::rows::{self, Unreadable};
 use super::writer::Command;
-use super::{Attempt, AttemptOutcome, Cursor, Rules, StoreError, sql};
+use super::{Attempt, AttemptOutcome, Rules, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
-use crate::core::limits::SWEEP_SERVICES_MAX;
 use crate::core::name::Name;
-use crate::core::service::{self, Ping, Service};
+use crate::core::service::{self, Change, Ping, Service};
 
 /// What a command that succeeded is told.
 pub(super) enum Answer {
@@ -23,7 +23,7 @@ pub(super) enum Answer {
 
 /// What a transaction did.
 pub(super) struct Done {
-    pub(super) raised: Vec<(String, Alert)>,
+    pub(super) raised: Vec<Raised>,
     pub(super) services_added: i64,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Batch<'a> {
     rules: &'a Rules,
     services: i64,
     slots: HashMap<Name, Slot>,
-    alerts: Vec<Alert>,
+    alerts: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
 }
 
@@ -57,6 +57,10 @@ enum Now {
 }
 
 impl<'a> Batch<'a> {
+    fn new(rules: &'a Rules, services: i64) -> Self {
+        Self { rules, services, slots: HashMap::new(), alerts: Vec::new(), attempts: Vec::new() }
+    }
+
     /// Reads what `run` is about. `services` is how many there are.
     pub(super) async fn read(
         connection: &mut SqliteConnection,
@@ -64,13 +68,7 @@ impl<'a> Batch<'a> {
         rules: &'a Rules,
         services: i64,
     ) -> Result<Self, sqlx::Error> {
-        let mut batch = Self {
-            rules,
-            services,
-            slots: HashMap::new(),
-            alerts: Vec::new(),
-            attempts: Vec::new(),
-        };
+        let mut batch = Self::new(rules, services);
         for command in run {
             if let Command::Ping { ping: Ping { name, .. }, .. } | Command::Delete { name, .. } =
                 command
@@ -83,20 +81,15 @@ impl<'a> Batch<'a> {
             return Ok(batch);
         }
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
-        let found = sqlx::query(sql::SERVICES_BY_NAME)
-            .bind(json!(names).to_string())
-            .fetch_all(&mut *connection);
-        for row in found.await? {
+        let found = sqlx::query(sql::SERVICES_BY_NAME).bind(json!(names).to_string());
+        for row in found.fetch_all(&mut *connection).await? {
             let name: String = row.try_get(1)?;
             let Some(slot) = Name::parse(name).ok().and_then(|name| batch.slots.get_mut(&name))
             else {
                 continue;
             };
             slot.stored = true;
-            slot.now = match rows::service(&row)?.2 {
-                StoredService::Readable(service) => Now::Known(service),
-                StoredService::Unreadable(reason) => Now::Unreadable(reason),
-            };
+            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
         }
         if batch.services >= rules.services_max {
             // Hands may have deleted some: the limit is worth a count, everything below it is not.
@@ -105,28 +98,18 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// The sweep's: every service of `due` that is to be told of at `now`, and the rows that cannot be read.
-    pub(super) fn of_sweep(due: Due, rules: &'a Rules, now: i64) -> (Self, Vec<(i64, String)>) {
-        let mut batch = Self {
-            rules,
-            services: 0,
-            slots: HashMap::new(),
-            alerts: Vec::new(),
-            attempts: Vec::new(),
-        };
-        for stored in due.services {
-            if let Some(change) = service::sweep(&stored, now) {
-                batch.alerts.extend(change.alert);
-                let slot = Slot {
-                    now: Now::Known(change.service),
-                    stored: true,
-                    changed: true,
-                    forget: false,
-                };
-                batch.slots.insert(stored.name, slot);
-            }
+    /// What a sweep changes.
+    pub(super) fn of_changes(changes: Vec<Change>, rules: &'a Rules) -> Self {
+        let mut batch = Self::new(rules, 0);
+        for Change { service, alert } in changes {
+            batch.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
+            let name = service.name.clone();
+            batch.slots.insert(
+                name,
+                Slot { now: Now::Known(service), stored: true, changed: true, forget: false },
+            );
         }
-        (batch, due.unreadable)
+        batch
     }
 
     /// Decides every command of `run`, in its order.
@@ -134,7 +117,7 @@ impl<'a> Batch<'a> {
         run.iter()
             .map(|command| match command {
                 Command::Ping { ping, .. } => self.ping(ping).map(Answer::Service),
-                Command::Delete { name, .. } => self.delete(name).map(|()| Answer::Done),
+                Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
                 Command::Record { attempt, .. } => {
                     self.attempts.push(attempt);
                     Ok(Answer::Done)
@@ -148,39 +131,50 @@ impl<'a> Batch<'a> {
         let slot = self.slots.entry(ping.name.clone()).or_default();
         let stored = match &slot.now {
             Now::Known(service) => Some(service),
-            Now::Absent if self.services >= self.rules.services_max => {
+            Now::Absent if ping.frequency.is_some() && self.services >= self.rules.services_max => {
                 return Err(StoreError::Full { services_max: self.rules.services_max });
             }
             Now::Absent => None,
             Now::Unreadable(reason) => {
+                let service = ping.name.as_str();
                 if ping.frequency.is_none() {
-                    warn!(service = ?ping.name.as_str(), %reason, "a stored row cannot be read; its ping is refused");
+                    warn!(?service, %reason, "a stored row cannot be read; its ping is refused");
                     return Err(StoreError::Unreadable);
                 }
-                warn!(service = ?ping.name.as_str(), %reason, "a stored row could not be read; its ping replaces it");
+                warn!(?service, %reason, "a stored row could not be read; its ping replaces it");
                 None
             }
         };
         let is_new = matches!(slot.now, Now::Absent);
         let change = service::ping(stored, ping, self.rules.grace).map_err(StoreError::Refused)?;
         self.services += i64::from(is_new);
-        self.alerts.extend(change.alert);
+        self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;
         Ok(change.service)
     }
 
-    fn delete(&mut self, name: &Name) -> Result<(), StoreError> {
+    fn delete(&mut self, name: &Name, at: i64) -> Result<(), StoreError> {
         let slot = self.slots.entry(name.clone()).or_default();
-        if matches!(slot.now, Now::Absent) {
-            return Err(StoreError::UnknownService);
-        }
+        let closing = match &slot.now {
+            Now::Absent => return Err(StoreError::UnknownService),
+            Now::Known(service) => service::delete(service, at),
+            Now::Unreadable(_) => None,
+        };
         slot.forget |= slot.stored;
         slot.stored = false;
         slot.now = Now::Absent;
         slot.changed = false;
         self.services -= 1;
-        self.alerts.retain(|alert| alert.service != *name);
+        // What this batch raised for it was delivered to nobody; but the end of an outage has to reach those who were
+        // told of its beginning.
+        self.alerts.retain(|(alert, _)| alert.service != *name || alert.kind == Kind::Recovered);
+        for (alert, to) in &mut self.alerts {
+            if alert.service == *name {
+                *to = To::ThoseTold;
+            }
+        }
+        self.alerts.extend(closing.map(|alert| (alert, To::ThoseTold)));
         Ok(())
     }
 
@@ -188,28 +182,36 @@ impl<'a> Batch<'a> {
     pub(super) async fn write(
         &mut self,
         connection: &mut SqliteConnection,
+        flying: &Flying,
     ) -> Result<Done, sqlx::Error> {
         // What was delivered before a service was deleted stays delivered, so attempts come first.
         if !self.attempts.is_empty() {
             let values: Vec<Value> =
                 self.attempts.iter().map(|attempt| attempt_values(attempt)).collect();
-            run(connection, sql::DELIVERIES_RECORD, &values).await?;
+            execute(connection, sql::DELIVERIES_RECORD, &values).await?;
         }
+        let reminded: Vec<&str> =
+            self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
+        if !reminded.is_empty() {
+            execute_but(connection, sql::REMINDERS_REPLACE, &reminded, flying).await?;
+        }
+        // Raised while it is still known who was told of what.
+        let raised =
+            raise(connection, std::mem::take(&mut self.alerts), self.rules, flying).await?;
         let forgotten: Vec<&str> = self.names(|slot| slot.forget);
         if !forgotten.is_empty() {
-            run(connection, sql::SERVICES_FORGET, &forgotten).await?;
-            run(connection, sql::DELIVERIES_FORGET, &forgotten).await?;
-            run(connection, sql::ALERTS_FORGET, &forgotten).await?;
+            execute(connection, sql::SERVICES_FORGET, &forgotten).await?;
+            execute_but(connection, sql::DELIVERIES_FORGET, &forgotten, flying).await?;
+            execute(connection, sql::ALERTS_FORGET, &forgotten).await?;
         }
         let changed: Vec<Value> =
             self.changed().map(|(service, _)| rows::service_values(service)).collect();
         if !changed.is_empty() {
-            run(connection, sql::SERVICES_STORE, &changed).await?;
+            execute(connection, sql::SERVICES_STORE, &changed).await?;
         }
         let added = self.changed().filter(|(_, stored)| !stored).count();
         let services_added =
             i64::try_from(added).unwrap_or(0) - i64::try_from(forgotten.len()).unwrap_or(0);
-        let raised = raise(connection, std::mem::take(&mut self.alerts), self.rules).await?;
         Ok(Done { raised, services_added })
     }
 
@@ -225,111 +227,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// A page of services whose deadline has passed.
-pub(super) struct Due {
-    pub(super) rows: usize,
-    services: Vec<Service>,
-    unreadable: Vec<(i64, String)>,
-    last: Cursor,
-}
-
-impl Due {
-    /// Where the next page begins; `None` if this was the last.
-    pub(super) fn next(&self) -> Option<Cursor> {
-        (self.rows >= SWEEP_SERVICES_MAX).then_some(self.last)
-    }
-}
-
-/// Reads a page of what is due at `now`, after a cursor.
-pub(super) async fn due(
-    connection: &mut SqliteConnection,
-    now: i64,
-    after: Cursor,
-) -> Result<Due, sqlx::Error> {
-    let found = sqlx::query(sql::SERVICES_DUE)
-        .bind(now)
-        .bind(after.deadline)
-        .bind(after.id)
-        .bind(i64::try_from(SWEEP_SERVICES_MAX).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await?;
-    let mut due =
-        Due { rows: found.len(), services: Vec::new(), unreadable: Vec::new(), last: after };
-    for row in &found {
-        let (id, deadline, stored) = rows::service(row)?;
-        due.last = Cursor { deadline, id };
-        match stored {
-            StoredService::Readable(service) => due.services.push(service),
-            StoredService::Unreadable(reason) => due.unreadable.push((id, reason.to_string())),
-        }
-    }
-    Ok(due)
-}
-
-/// Stores alerts, and a delivery to every destination that each one goes to.
-async fn raise(
-    connection: &mut SqliteConnection,
-    alerts: Vec<Alert>,
-    rules: &Rules,
-) -> Result<Vec<(String, Alert)>, sqlx::Error> {
-    if alerts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let occurrences = occurrences(connection, &alerts).await?;
-    let values: Vec<(String, Value)> = alerts
-        .iter()
-        .zip(&occurrences)
-        .map(|(alert, occurrence)| {
-            let id = alert.id(*occurrence);
-            let values = rows::alert_values(&id, *occurrence, alert);
-            (id, values)
-        })
-        .collect();
-    let rows: Vec<&Value> = values.iter().map(|(_, values)| values).collect();
-    run(connection, sql::ALERTS_STORE, &rows).await?;
-    let raised: Vec<(String, Alert)> = values.into_iter().map(|(id, _)| id).zip(alerts).collect();
-    let deliveries: Vec<Value> = raised
-        .iter()
-        .flat_map(|(id, alert)| {
-            let ways = rules.routes.iter().filter(|route| route.takes(alert));
-            ways.map(move |route| json!([id, route.destination, alert.created_at]))
-        })
-        .collect();
-    if !deliveries.is_empty() {
-        run(connection, sql::DELIVERIES_STORE, &deliveries).await?;
-    }
-    Ok(raised)
-}
-
-/// How many alerts of the same service, kind and second came before each of `alerts`, in this batch or earlier.
-async fn occurrences(
-    connection: &mut SqliteConnection,
-    alerts: &[Alert],
-) -> Result<Vec<i64>, sqlx::Error> {
-    let keys: Vec<Value> = alerts
-        .iter()
-        .map(|alert| json!([alert.service.as_str(), alert.kind.as_str(), alert.about]))
-        .collect();
-    let mut occurrences = vec![0; alerts.len()];
-    let found = sqlx::query(sql::ALERTS_OCCURRENCE)
-        .bind(json!(keys).to_string())
-        .fetch_all(connection)
-        .await?;
-    for row in found {
-        let (index, stored): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        if let Some(occurrence) =
-            usize::try_from(index).ok().and_then(|index| occurrences.get_mut(index))
-        {
-            *occurrence = stored.unwrap_or(0);
-        }
-    }
-    let mut seen: HashMap<(&Name, Kind, i64), i64> = HashMap::new();
-    for (alert, occurrence) in alerts.iter().zip(&mut occurrences) {
-        let in_batch = seen.entry((&alert.service, alert.kind, alert.about)).or_default();
-        *occurrence += *in_batch;
-        *in_batch += 1;
-    }
-    Ok(occurrences)
+/// Whom a reminder is about.
+fn reminded(alert: &Alert) -> Option<&str> {
+    (alert.kind == Kind::Reminder).then(|| alert.service.as_str())
 }
 
 fn attempt_values(attempt: &Attempt) -> Value {
@@ -340,23 +240,29 @@ fn attempt_values(attempt: &Attempt) -> Value {
         }
         AttemptOutcome::GivenUp { error } => ("given_up", attempt.at, false, Some(error)),
     };
-    json!([
-        attempt.seq,
-        attempt.destination,
-        state,
-        next_attempt,
-        i64::from(destination_failed),
-        attempt.at,
-        error
-    ])
+    let failed = i64::from(destination_failed);
+    json!([attempt.seq, attempt.destination, state, next_attempt, failed, attempt.at, error])
 }
 
 /// Executes a statement whose one parameter is a JSON array.
-async fn run<T: serde::Serialize>(
+pub(super) async fn execute<T: serde::Serialize>(
     connection: &mut SqliteConnection,
     statement: &'static str,
     values: &[T],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(statement).bind(json!(values).to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Executes a statement whose second parameter are the deliveries in flight.
+async fn execute_but(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    names: &[&str],
+    flying: &Flying,
+) -> Result<(), sqlx::Error> {
+    let query =
+        sqlx::query(statement).bind(json!(names).to_string()).bind(json!(flying).to_string());
+    query.execute(connection).await?;
     Ok(())
 }

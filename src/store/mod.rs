@@ -4,23 +4,29 @@
 //! disk. While one transaction commits, the next batch gathers, so that many pings share one fsync.
 
 mod batch;
+mod health;
+mod listening;
 mod open;
+mod raise;
 mod reads;
 mod rows;
 mod sql;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use health::Health;
 pub use open::{OpenError, Opened, open};
-pub use reads::{DueDeliveries, DueDelivery, Summary};
+pub use reads::Summary;
 use sqlx::SqlitePool;
+pub use sweep::SweepFor;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use writer::Command;
 pub use writer::Writer;
 
-use crate::core::alert::Route;
+use crate::core::alert::{Alert, Route};
 use crate::core::frequency::Grace;
 use crate::core::name::Name;
 use crate::core::service::{Ping, Refusal, Service};
@@ -34,6 +40,10 @@ pub struct Rules {
     pub services_max: i64,
     /// Which alerts go where.
     pub routes: Vec<Route>,
+    /// For how long after a gap silence is held against nobody, in seconds.
+    pub hold_seconds: i64,
+    /// How often an outage that lasts is told of again, in seconds; `None`: never.
+    pub remind_every_seconds: Option<i64>,
 }
 
 /// Why the store did not do what it was asked.
@@ -96,18 +106,40 @@ pub enum AttemptOutcome {
     },
 }
 
-/// Where a sweep goes on: behind this deadline and row.
+/// A delivery that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// The alert's place in the order of alerts.
+    pub seq: i64,
+    /// The alert's id.
+    pub id: String,
+    /// The alert.
+    pub alert: Alert,
+    /// How many attempts were made before.
+    pub attempts: i64,
+}
+
+/// What a destination has to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DueDeliveries {
+    /// The deliveries, the longest due first.
+    pub deliveries: Vec<DueDelivery>,
+    /// Alerts (by their `seq`) whose rows cannot be read, with the reason; they can only be given up.
+    pub unreadable: Vec<(i64, String)>,
+}
+
+/// Where a sweep goes on: behind this row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The deadline of the last row that was looked at.
-    pub deadline: i64,
+    /// The second that the last row stands in order by: its deadline, or when it was last told of.
+    pub second: i64,
     /// Its id.
     pub id: i64,
 }
 
 impl Cursor {
     /// Before every row.
-    pub const START: Self = Self { deadline: i64::MIN, id: i64::MIN };
+    pub const START: Self = Self { second: i64::MIN, id: i64::MIN };
 }
 
 /// What one transaction of a sweep did.
@@ -126,6 +158,7 @@ pub struct Store {
     /// `None` in memory, where reads go through the writer's connection.
     reads: Option<SqlitePool>,
     raised: watch::Receiver<u64>,
+    health: Health,
     closing: CancellationToken,
 }
 
@@ -138,20 +171,40 @@ impl Store {
         self.ask(|reply| Command::Ping { ping, reply }).await
     }
 
-    /// Forgets a service, its history and its undelivered alerts.
+    /// Forgets a service, its history and its undelivered alerts, at the second `at`. Destinations that were told of
+    /// its outage are told that it has ended.
     ///
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
-    pub async fn delete(&self, name: Name) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Delete { name, reply }).await
+    pub async fn delete(&self, name: Name, at: i64) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Delete { name, at, reply }).await
     }
 
-    /// Raises `overdue` for up to a page of services whose deadline has passed at `now`.
+    /// Raises what is to be told at `now` for up to a page of services.
     ///
     /// # Errors
     /// That the store cannot do it now.
-    pub async fn sweep(&self, now: i64, after: Cursor) -> Result<SweepPage, StoreError> {
-        self.ask(|reply| Command::Sweep { now, after, reply }).await
+    pub async fn sweep(
+        &self,
+        sweep: SweepFor,
+        now: i64,
+        after: Cursor,
+    ) -> Result<SweepPage, StoreError> {
+        self.ask(|reply| Command::Sweep { sweep, now, after, reply }).await
+    }
+
+    /// Takes up to `limit` deliveries that `destination` has to make at `now`; of each service only the oldest, so that
+    /// order is kept. None of them is handed out again before its attempt is [recorded](Self::record).
+    ///
+    /// # Errors
+    /// That the store cannot be read now.
+    pub async fn take(
+        &self,
+        destination: String,
+        now: i64,
+        limit: usize,
+    ) -> Result<DueDeliveries, StoreError> {
+        self.ask(|reply| Command::Take { destination, now, limit, reply }).await
     }
 
     /// Notes what became of an attempt. One whose delivery has gone meanwhile changes nothing.
@@ -182,6 +235,11 @@ impl Store {
     /// Changes whenever alerts were raised.
     pub fn raised(&self) -> watch::Receiver<u64> {
         self.raised.clone()
+    }
+
+    /// Whether commits succeed.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// Ends reads, has the writer finish what it was given, and closes the database. What is asked from now on is

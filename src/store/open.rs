@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Rules, Store, Writer, sql};
+use super::{Health, Rules, Store, Writer, listening, sql};
+use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::limits::{
     BUSY_MS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
@@ -100,6 +101,7 @@ pub async fn open(
     database: &Database,
     durability: Durability,
     rules: Rules,
+    clock: Clock,
 ) -> Result<Opened, OpenError> {
     let mut is_new = true;
     let (options, path, lock) = match database {
@@ -136,6 +138,7 @@ pub async fn open(
     give_up_strangers(&mut connection, &rules).await.map_err(sqlite)?;
     let services =
         sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let listening = listening::read(&mut connection).await.map_err(sqlite)?;
     let reads = path.is_some().then(|| {
         SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS_MAX)
@@ -143,11 +146,15 @@ pub async fn open(
     });
     let (commands, waiting) = mpsc::channel(WRITER_QUEUE_COMMANDS_MAX);
     let (raised, raised_seen) = watch::channel(0);
-    let closing = CancellationToken::new();
+    let (closing, health) = (CancellationToken::new(), Health::default());
     let writer = Writer {
         commands: waiting,
         closing: closing.clone(),
         raised,
+        health: health.clone(),
+        clock,
+        listening,
+        flying: HashSet::new(),
         rules: Arc::new(rules),
         options,
         connection: Some(connection),
@@ -156,7 +163,7 @@ pub async fn open(
         unreadable: HashSet::new(),
     };
     Ok(Opened {
-        store: Store { commands, reads, raised: raised_seen, closing },
+        store: Store { commands, reads, raised: raised_seen, health, closing },
         writer,
         lock,
         path,

@@ -2,14 +2,12 @@
 
 use std::pin::Pin;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::oneshot;
 use tracing::error;
 
 use super::writer::Command;
-use super::{Store, StoreError, rows, sql};
-use crate::core::alert::Alert;
+use super::{Store, StoreError, sql};
 
 /// What the database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,28 +18,6 @@ pub struct Summary {
     pub overdue: i64,
     /// The last ping of all.
     pub last_ping: Option<i64>,
-}
-
-/// A delivery that is due.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DueDelivery {
-    /// The alert's place in the order of alerts.
-    pub seq: i64,
-    /// The alert's id.
-    pub id: String,
-    /// The alert.
-    pub alert: Alert,
-    /// How many attempts were made before.
-    pub attempts: i64,
-}
-
-/// What a destination has to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DueDeliveries {
-    /// The deliveries, the longest due first.
-    pub deliveries: Vec<DueDelivery>,
-    /// Alerts (by their `seq`) whose rows cannot be read, with the reason; they can only be given up.
-    pub unreadable: Vec<(i64, String)>,
 }
 
 type Reading<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'c>>;
@@ -60,35 +36,6 @@ impl Store {
                     overdue: row.try_get(1)?,
                     last_ping: row.try_get(2)?,
                 })
-            })
-        })
-        .await
-    }
-
-    /// Up to `limit` deliveries that `destination` has to make at `now`; of each service only the oldest, so that
-    /// order is kept.
-    ///
-    /// # Errors
-    /// That the store cannot be read now.
-    pub async fn due_deliveries(
-        &self,
-        destination: String,
-        now: i64,
-        limit: usize,
-    ) -> Result<DueDeliveries, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(move |connection| {
-            Box::pin(async move {
-                let query =
-                    sqlx::query(sql::DELIVERIES_DUE).bind(destination).bind(now).bind(limit);
-                let mut due = DueDeliveries::default();
-                for row in query.fetch_all(connection).await? {
-                    match due_delivery(&row) {
-                        Ok(delivery) => due.deliveries.push(delivery),
-                        Err(reason) => due.unreadable.push((row.try_get(0)?, reason.to_string())),
-                    }
-                }
-                Ok(due)
             })
         })
         .await
@@ -119,13 +66,4 @@ impl Store {
             StoreError::Unavailable
         })
     }
-}
-
-fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, rows::Unreadable> {
-    Ok(DueDelivery {
-        seq: row.try_get(0)?,
-        id: row.try_get(1)?,
-        alert: rows::alert(row, 2)?,
-        attempts: row.try_get(11)?,
-    })
 }

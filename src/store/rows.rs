@@ -4,17 +4,13 @@ use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use crate::core::alert::{Alert, Kind};
+use super::{Cursor, DueDelivery};
+use crate::core::alert::{Alert, Kind, Reason};
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::limits::TIME_SECONDS_MAX;
+use crate::core::listening::Span;
 use crate::core::name::Name;
 use crate::core::service::Service;
-
-/// A row of `services`, which hands may have edited.
-pub(super) enum StoredService {
-    Readable(Service),
-    Unreadable(Unreadable),
-}
 
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +21,14 @@ pub(super) enum Unreadable {
     Value { column: &'static str, value: String },
 }
 
-/// The row's id and deadline, which the sweep's cursor is made of, and the service.
-pub(super) fn service(row: &SqliteRow) -> Result<(i64, i64, StoredService), sqlx::Error> {
-    let (id, deadline) = (row.try_get(0)?, row.try_get::<Option<i64>, _>(6)?.unwrap_or_default());
-    let stored =
-        readable_service(row).map_or_else(StoredService::Unreadable, StoredService::Readable);
-    Ok((id, deadline, stored))
+/// A row of a sweep: where it stands in the order, and its service, which hands may have spoilt.
+pub(super) fn swept(row: &SqliteRow) -> Result<(Cursor, Result<Service, Unreadable>), sqlx::Error> {
+    let second: Option<i64> = row.try_get(10)?;
+    Ok((Cursor { second: second.unwrap_or_default(), id: row.try_get(0)? }, service(row)))
 }
 
-fn readable_service(row: &SqliteRow) -> Result<Service, Unreadable> {
+/// A service from a row that begins with its id.
+pub(super) fn service(row: &SqliteRow) -> Result<Service, Unreadable> {
     Ok(Service {
         name: name(row, 1)?,
         frequency: checked("frequency", row.try_get(2)?, Frequency::from_seconds)?,
@@ -43,6 +38,7 @@ fn readable_service(row: &SqliteRow) -> Result<Service, Unreadable> {
         deadline: time("deadline", row.try_get(6)?)?,
         alerted: row.try_get::<i64, _>(7)? != 0,
         outage_since: time("outage_since", row.try_get(8)?)?,
+        reminded_at: time("reminded_at", row.try_get(9)?)?,
     })
 }
 
@@ -82,6 +78,7 @@ pub(super) fn service_values(service: &Service) -> Value {
         service.deadline,
         i64::from(service.alerted),
         service.outage_since,
+        service.reminded_at,
     ])
 }
 
@@ -99,12 +96,18 @@ pub(super) fn alert_values(id: &str, occurrence: i64, alert: &Alert) -> Value {
         alert.grace.seconds(),
         alert.last_ping,
         alert.deadline,
+        alert.reason.map(Reason::as_str),
+        alert.uncertain.map(|away| away.from),
+        alert.uncertain.map(|away| away.to),
     ])
 }
 
 /// An alert from the columns that begin with `service` at `first`.
-pub(super) fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
-    let kind: String = row.try_get(first + 1)?;
+fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
+    let (kind, reason): (String, Option<String>) =
+        (row.try_get(first + 1)?, row.try_get(first + 9)?);
+    let uncertain: (Option<i64>, Option<i64>) =
+        (row.try_get(first + 10)?, row.try_get(first + 11)?);
     Ok(Alert {
         service: name(row, first)?,
         kind: Kind::parse(&kind)
@@ -116,5 +119,17 @@ pub(super) fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> 
         grace: checked("grace", row.try_get(first + 6)?, Grace::from_seconds)?,
         last_ping: time("last_ping", row.try_get(first + 7)?)?,
         deadline: time("deadline", row.try_get(first + 8)?)?,
+        reason: reason.as_deref().and_then(Reason::parse),
+        uncertain: uncertain.0.zip(uncertain.1).map(|(from, to)| Span { from, to }),
+    })
+}
+
+/// A delivery from a row of `DELIVERIES_DUE`.
+pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
+    Ok(DueDelivery {
+        seq: row.try_get(0)?,
+        id: row.try_get(1)?,
+        alert: alert(row, 2)?,
+        attempts: row.try_get(14)?,
     })
 }

@@ -17,23 +17,38 @@ macro_rules! statements {
 statements! {
     /// The rows of the services named in `?1`, an array of names.
     SERVICES_BY_NAME = "
-        SELECT s.id, s.name, s.frequency, s.grace, s.last_ping, s.expected, s.deadline, s.alerted, s.outage_since
+        SELECT s.id, s.name, s.frequency, s.grace, s.last_ping, s.expected, s.deadline, s.alerted, s.outage_since,
+            s.reminded_at
         FROM json_each(?1) AS wanted
         CROSS JOIN services AS s ON s.name = wanted.value";
 
     /// The services whose deadline has passed at `?1` and that were not alerted of, after the cursor (`?2`, `?3`).
     SERVICES_DUE = "
-        SELECT id, name, frequency, grace, last_ping, expected, deadline, alerted, outage_since
+        SELECT id, name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at, deadline
         FROM services
         WHERE deadline < ?1 AND alerted = 0 AND (deadline, id) > (?2, ?3)
         ORDER BY deadline, id
         LIMIT ?4";
 
+    /// The services in an outage that was opened, or last told of again, by `?1`, after the cursor (`?2`, `?3`).
+    SERVICES_TO_REMIND = "
+        SELECT
+            id, name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at,
+            coalesce(reminded_at, outage_since)
+        FROM services
+        WHERE outage_since IS NOT NULL AND coalesce(reminded_at, outage_since) <= ?1
+            AND (coalesce(reminded_at, outage_since), id) > (?2, ?3)
+        ORDER BY coalesce(reminded_at, outage_since), id
+        LIMIT ?4";
+
     /// Stores the services of `?1`, an array of rows.
     SERVICES_STORE = "
-        INSERT INTO services (name, frequency, grace, last_ping, expected, deadline, alerted, outage_since)
+        INSERT INTO services (
+            name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at
+        )
         SELECT
-            value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+            value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+            value ->> 8
         FROM json_each(?1)
         WHERE true
         ON CONFLICT (name) DO UPDATE SET
@@ -43,17 +58,65 @@ statements! {
             expected = excluded.expected,
             deadline = excluded.deadline,
             alerted = excluded.alerted,
-            outage_since = excluded.outage_since";
+            outage_since = excluded.outage_since,
+            reminded_at = excluded.reminded_at";
 
     /// Forgets the services named in `?1`.
     SERVICES_FORGET = "
         DELETE FROM services WHERE name IN (SELECT value FROM json_each(?1))";
 
-    /// Forgets what was not delivered of the services named in `?1`.
+    /// The destinations that were told, or may have been, of an outage of `?1`, an array of (service, outage's
+    /// beginning); `?2` are the deliveries in flight, as (alert's seq, destination).
+    DESTINATIONS_TOLD = "
+        SELECT DISTINCT a.service, d.destination
+        FROM json_each(?1) AS outage
+        CROSS JOIN alerts AS a ON a.service = outage.value ->> 0 AND a.outage_since = outage.value ->> 1
+        CROSS JOIN deliveries AS d ON d.alert = a.seq
+        WHERE a.kind != 'recovered' AND (
+            d.state = 'delivered' OR d.attempts > 0
+            OR EXISTS (
+                SELECT 1 FROM json_each(?2) AS flying
+                WHERE flying.value ->> 0 = d.alert AND flying.value ->> 1 = d.destination
+            )
+        )";
+
+    /// Forgets what was not delivered of the services named in `?1`, but for the deliveries in flight, `?2` (they may
+    /// arrive, and what follows them has to come behind), and for the ends of outages, which are to reach those who were
+    /// told of their beginnings.
     DELIVERIES_FORGET = "
         DELETE FROM deliveries
         WHERE state != 'delivered'
-            AND alert IN (SELECT a.seq FROM json_each(?1) AS gone CROSS JOIN alerts AS a ON a.service = gone.value)";
+            AND alert IN (SELECT a.seq FROM json_each(?1) AS gone CROSS JOIN alerts AS a ON a.service = gone.value)
+            AND NOT EXISTS (
+                SELECT 1
+                FROM alerts AS ending
+                CROSS JOIN alerts AS beginning
+                    ON beginning.service = ending.service AND beginning.outage_since = ending.outage_since
+                CROSS JOIN deliveries AS told ON told.alert = beginning.seq AND told.destination = deliveries.destination
+                WHERE ending.seq = deliveries.alert AND ending.kind = 'recovered' AND beginning.kind != 'recovered'
+                    AND (told.state = 'delivered' OR told.attempts > 0 OR told.alert IN (
+                        SELECT flying.value ->> 0 FROM json_each(?2) AS flying
+                        WHERE flying.value ->> 1 = told.destination
+                    ))
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM json_each(?2) AS flying
+                WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
+            )";
+
+    /// Forgets reminders that were not delivered of the services named in `?1`, but for those in flight, `?2`: a newer
+    /// one takes their place.
+    REMINDERS_REPLACE = "
+        DELETE FROM deliveries
+        WHERE state = 'pending'
+            AND alert IN (
+                SELECT a.seq FROM json_each(?1) AS late
+                CROSS JOIN alerts AS a ON a.service = late.value AND a.kind = 'reminder'
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM json_each(?2) AS flying
+                WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
+            )";
 
     /// Forgets the alerts of the services named in `?1` that no destination was told of.
     ALERTS_FORGET = "
@@ -73,11 +136,12 @@ statements! {
     /// Stores the alerts of `?1`, an array of rows, in their order.
     ALERTS_STORE = "
         INSERT INTO alerts (
-            id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline
+            id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline,
+            reason, uncertain_from, uncertain_to
         )
         SELECT
             value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-            value ->> 8, value ->> 9, value ->> 10
+            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
         FROM json_each(?1)";
 
     /// Stores the deliveries of `?1`, an array of (alert's id, destination, due at).
@@ -116,7 +180,7 @@ statements! {
     DELIVERIES_DUE = "
         SELECT
             a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
-            a.deadline, d.attempts
+            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, d.attempts
         FROM deliveries AS d
         CROSS JOIN alerts AS a ON a.seq = d.alert
         WHERE d.destination = ?1 AND d.state = 'pending' AND d.next_attempt <= ?2
@@ -142,6 +206,20 @@ statements! {
             ORDER BY a.created_at
             LIMIT ?2
         )";
+
+    /// What the monitor remembers of its own attention.
+    MONITOR_READ = "
+        SELECT listening_until, gap_from, gap_to, hold_until FROM monitor WHERE id = 1";
+
+    /// Notes until when the monitor has listened, and its last gap.
+    MONITOR_STORE = "
+        INSERT INTO monitor (id, listening_until, gap_from, gap_to, hold_until)
+        VALUES (1, ?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET
+            listening_until = excluded.listening_until,
+            gap_from = excluded.gap_from,
+            gap_to = excluded.gap_to,
+            hold_until = excluded.hold_until";
 
     /// How many services there are.
     SERVICES_COUNT = "

@@ -5,6 +5,7 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConn
 use tempfile::TempDir;
 
 use super::{Opened, Rules, Store, StoreError, Writer, open, sql};
+use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::name::Name;
@@ -21,8 +22,15 @@ struct Opening {
 async fn opening() -> Opening {
     let folder = TempDir::new().unwrap();
     let database = Database::File(folder.path().join("overdue.db"));
-    let rules = Rules { grace: Grace::ZERO, services_max: 100, routes: Vec::new() };
-    let Opened { store, writer, .. } = open(&database, Durability::Full, rules).await.unwrap();
+    let rules = Rules {
+        grace: Grace::ZERO,
+        services_max: 100,
+        routes: Vec::new(),
+        hold_seconds: 60,
+        remind_every_seconds: None,
+    };
+    let Opened { store, writer, .. } =
+        open(&database, Durability::Full, rules, Clock::manual(NOW)).await.unwrap();
     Opening { folder, store, writer }
 }
 
@@ -81,11 +89,11 @@ async fn a_batch_gives_what_its_commands_one_by_one_would_have_given() {
     let (store, a) = (opening.store.clone(), Name::parse("a").unwrap());
     // The writer does not run yet, so all of these wait in its queue and become one batch.
     let asked = async {
-        let deleted_before = store.delete(a.clone());
+        let deleted_before = store.delete(a.clone(), NOW);
         let first = store.ping(Ping { grace: Grace::from_seconds(60), ..ping("a", 600) });
         let changed = store.ping(ping("a", 3600));
         let other = store.ping(ping("b", 600));
-        let deleted = store.delete(a.clone());
+        let deleted = store.delete(a.clone(), NOW);
         let unknown = store.ping(Ping { frequency: None, ..ping("a", 1) });
         let again = store.ping(ping("a", 60));
         tokio::join!(deleted_before, first, changed, other, deleted, unknown, again)
@@ -158,8 +166,14 @@ async fn full_durability_syncs_every_commit_and_relaxed_does_not() {
     for (durability, synchronous) in [(Durability::Full, 2), (Durability::Relaxed, 1)] {
         let folder = TempDir::new().unwrap();
         let database = Database::File(folder.path().join("overdue.db"));
-        let rules = Rules { grace: Grace::ZERO, services_max: 1, routes: Vec::new() };
-        let mut opened = open(&database, durability, rules).await.unwrap();
+        let rules = Rules {
+            grace: Grace::ZERO,
+            services_max: 1,
+            routes: Vec::new(),
+            hold_seconds: 60,
+            remind_every_seconds: None,
+        };
+        let mut opened = open(&database, durability, rules, Clock::manual(NOW)).await.unwrap();
         let connection = opened.writer.connection.as_mut().unwrap();
         let (level, journal): (i64, String) = sqlx::query_as(
             "SELECT synchronous, journal_mode FROM pragma_synchronous, pragma_journal_mode",

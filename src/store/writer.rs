@@ -10,12 +10,21 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::batch::{self, Answer, Batch};
-use super::{Attempt, Cursor, Reply, Rules, StoreError, SweepPage, sql};
+use super::batch::{Answer, Batch};
+use super::raise::{Flying, Raised};
+use super::{
+    Attempt, Cursor, DueDeliveries, Health, Reply, Rules, StoreError, SweepFor, SweepPage,
+    listening, rows, sql, sweep,
+};
+use crate::clock::Clock;
 use crate::core::alert::Kind;
-use crate::core::limits::{BATCH_COMMANDS_MAX, PURGE_ALERTS_MAX, UNREADABLE_ROWS_REMEMBERED_MAX};
+use crate::core::limits::{
+    BATCH_COMMANDS_MAX, LISTENING_BATCH_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX,
+    UNREADABLE_ROWS_REMEMBERED_MAX,
+};
+use crate::core::listening::Listening;
 use crate::core::name::Name;
-use crate::core::service::{Ping, Service};
+use crate::core::service::{self, Change, Ping, Service};
 
 /// A job on the writer's connection, for reads of a database in memory.
 pub(super) type ReadJob = Box<
@@ -27,9 +36,10 @@ pub(super) type ReadJob = Box<
 /// What the writer can be asked. The first three share transactions, the others have their own.
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Service> },
-    Delete { name: Name, reply: Reply<()> },
+    Delete { name: Name, at: i64, reply: Reply<()> },
     Record { attempt: Attempt, reply: Reply<()> },
-    Sweep { now: i64, after: Cursor, reply: Reply<SweepPage> },
+    Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
+    Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
     Revive { destination: String, now: i64, reply: Reply<()> },
     Purge { before: i64, reply: Reply<u64> },
     Read { job: ReadJob },
@@ -40,25 +50,25 @@ impl Command {
         matches!(self, Self::Ping { .. } | Self::Delete { .. } | Self::Record { .. })
     }
 
+    /// Answers one that shares a transaction. A caller that has gone away does not wait for its answer; what it asked is
+    /// done all the same.
     fn answer(self, answer: Result<Answer, StoreError>) {
-        // A caller that has gone away does not wait for its answer; what it asked is done all the same.
-        match (self, answer) {
-            (Self::Ping { reply, .. }, Ok(Answer::Service(service))) => {
-                let _ = reply.send(Ok(service));
+        match self {
+            Self::Ping { reply, .. } => {
+                let _ = reply.send(match answer {
+                    Ok(Answer::Service(service)) => Ok(service),
+                    Ok(Answer::Done) => Err(StoreError::Unavailable),
+                    Err(error) => Err(error),
+                });
             }
-            (Self::Ping { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-            (Self::Ping { reply, .. }, Ok(Answer::Done)) => {
-                let _ = reply.send(Err(StoreError::Unavailable));
+            Self::Delete { reply, .. } | Self::Record { reply, .. } => {
+                let _ = reply.send(answer.map(|_| ()));
             }
-            (
-                Self::Delete { reply, .. }
-                | Self::Record { reply, .. }
-                | Self::Revive { reply, .. },
-                answer,
-            ) => {
-                drop(reply.send(answer.map(|_| ())));
-            }
-            (Self::Sweep { .. } | Self::Purge { .. } | Self::Read { .. }, _) => {}
+            Self::Sweep { .. }
+            | Self::Take { .. }
+            | Self::Revive { .. }
+            | Self::Purge { .. }
+            | Self::Read { .. } => {}
         }
     }
 }
@@ -68,6 +78,8 @@ pub struct Writer {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) closing: CancellationToken,
     pub(super) raised: watch::Sender<u64>,
+    pub(super) health: Health,
+    pub(super) clock: Clock,
     pub(super) rules: Arc<Rules>,
     pub(super) options: SqliteConnectOptions,
     /// `None` after a failure that may have left the connection unusable.
@@ -76,6 +88,10 @@ pub struct Writer {
     pub(super) in_memory: bool,
     /// How many services there are, as far as this program knows; hands that edit are noticed at the limit.
     pub(super) services: i64,
+    /// What the table `monitor` holds.
+    pub(super) listening: Listening,
+    /// Deliveries that were handed out and not recorded yet.
+    pub(super) flying: Flying,
     /// Rows that could not be read and were logged.
     pub(super) unreadable: HashSet<i64>,
 }
@@ -98,11 +114,17 @@ impl Writer {
             }
             self.process(&mut waiting).await;
         }
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
-        {
+        if let Err(error) = self.close().await {
             error!(%error, "the database was not closed cleanly");
         }
+    }
+
+    /// Notes that it listened until now, and closes the database.
+    async fn close(mut self) -> Result<(), sqlx::Error> {
+        let next = self.listening.heard_at(self.clock.now(), self.rules.hold_seconds);
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        listening::store(&mut connection, next).await?;
+        connection.close().await
     }
 
     /// Does what waits, in order: runs of commands that share a transaction, and those that have their own.
@@ -135,7 +157,7 @@ impl Writer {
                 for command in run {
                     let answer = match self.commit(std::slice::from_ref(&command)).await {
                         Ok(mut answers) => answers.pop().unwrap_or(Err(StoreError::Unavailable)),
-                        Err(error) => Err(self.failed("ping", &error)),
+                        Err(error) => Err(self.failed("command", &error)),
                     };
                     command.answer(answer);
                 }
@@ -153,25 +175,45 @@ impl Writer {
         &mut self,
         run: &[Command],
     ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
-        let services = self.services;
-        let rules = Arc::clone(&self.rules);
-        let connection = self.connection().await?;
+        let now = self.clock.now();
+        let (rules, services, before) = (Arc::clone(&self.rules), self.services, self.listening);
+        let next = before.heard_at(now, rules.hold_seconds);
+        self.health.begins(now);
+        self.connect().await?;
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
+        if is_stale {
+            listening::store(&mut transaction, next).await?;
+        }
         let mut batch = Batch::read(&mut transaction, run, &rules, services).await?;
         let answers = batch.decide(run);
-        let done = batch.write(&mut transaction).await?;
+        let done = batch.write(&mut transaction, &self.flying).await?;
         transaction.commit().await?;
+        self.health.succeeded();
+        self.listening = if is_stale { next } else { before };
         self.services += done.services_added;
+        for command in run {
+            if let Command::Record { attempt, .. } = command {
+                self.flying.remove(&(attempt.seq, attempt.destination.clone()));
+            }
+        }
         self.tell(&done.raised);
         Ok(answers)
     }
 
     async fn do_alone(&mut self, command: Command) {
         match command {
-            Command::Sweep { now, after, reply } => {
-                let answer =
-                    self.sweep(now, after).await.map_err(|error| self.failed("sweep", &error));
+            Command::Sweep { sweep, now, after, reply } => {
+                let answer = self
+                    .sweep(sweep, now, after)
+                    .await
+                    .map_err(|error| self.failed("sweep", &error));
                 drop(reply.send(answer));
+            }
+            Command::Take { destination, now, limit, reply } => {
+                let answer = self.take(destination, now, limit).await;
+                drop(reply.send(answer.map_err(|error| self.failed("take", &error))));
             }
             Command::Revive { destination, now, reply } => {
                 let answer = self
@@ -193,25 +235,89 @@ impl Writer {
         }
     }
 
-    /// Raises `overdue` for a page of services. Nothing due costs one read and no lock.
-    async fn sweep(&mut self, now: i64, after: Cursor) -> Result<SweepPage, sqlx::Error> {
-        let rules = Arc::clone(&self.rules);
+    /// Raises what is to be told for a page of services. Where there is nothing to write it costs one read and no lock.
+    async fn sweep(
+        &mut self,
+        sweep: SweepFor,
+        now: i64,
+        after: Cursor,
+    ) -> Result<SweepPage, sqlx::Error> {
+        let (rules, before) = (Arc::clone(&self.rules), self.listening);
+        let next = before.heard_at(now, rules.hold_seconds);
+        let is_stale = before.is_stale(next, LISTENING_SWEEP_SECONDS_MAX);
+        let due_before = match (sweep, rules.remind_every_seconds) {
+            (SweepFor::Silence, _) => now,
+            (SweepFor::Reminders, Some(every)) => now - every,
+            (SweepFor::Reminders, None) => return Ok(SweepPage { raised: 0, next: None }),
+        };
+        let decide = |page: &sweep::Page| -> Vec<Change> {
+            let services = page.services.iter();
+            match sweep {
+                SweepFor::Silence => services
+                    .filter_map(|service| service::sweep(service, now, next.gap.as_ref()))
+                    .collect(),
+                SweepFor::Reminders => services
+                    .filter_map(|service| {
+                        service::remind(service, now, rules.remind_every_seconds?)
+                    })
+                    .collect(),
+            }
+        };
         let connection = self.connection().await?;
-        if batch::due(connection, now, after).await?.rows == 0 {
-            return Ok(SweepPage { raised: 0, next: None });
+        let page = sweep::page(connection, sweep, due_before, after).await?;
+        if decide(&page).is_empty() && !is_stale {
+            self.note_unreadable(&page);
+            return Ok(SweepPage { raised: 0, next: page.next });
         }
+        self.health.begins(now);
+        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         // Read again: between the two, hands may have edited.
-        let due = batch::due(&mut transaction, now, after).await?;
-        let next = due.next();
-        let (mut batch, unreadable) = Batch::of_sweep(due, &rules, now);
-        let done = batch.write(&mut transaction).await?;
-        transaction.commit().await?;
-        for (id, reason) in unreadable {
-            self.note_unreadable(id, &reason);
+        let page = sweep::page(&mut transaction, sweep, due_before, after).await?;
+        if is_stale {
+            // A gap is on disk before anything is judged by it.
+            listening::store(&mut transaction, next).await?;
         }
+        let done =
+            Batch::of_changes(decide(&page), &rules).write(&mut transaction, &self.flying).await?;
+        transaction.commit().await?;
+        self.health.succeeded();
+        if is_stale {
+            listening::log(before, next);
+            self.listening = next;
+        }
+        self.note_unreadable(&page);
         self.tell(&done.raised);
-        Ok(SweepPage { raised: done.raised.len(), next })
+        Ok(SweepPage { raised: done.raised.len(), next: page.next })
+    }
+
+    /// Hands out deliveries, each to one courier at a time.
+    async fn take(
+        &mut self,
+        destination: String,
+        now: i64,
+        limit: usize,
+    ) -> Result<DueDeliveries, sqlx::Error> {
+        let flying = self.flying.iter().filter(|(_, to)| *to == destination).count();
+        let rows_max = i64::try_from(limit + flying).unwrap_or(i64::MAX);
+        let connection = self.connection().await?;
+        let query = sqlx::query(sql::DELIVERIES_DUE).bind(&destination).bind(now).bind(rows_max);
+        let mut due = DueDeliveries::default();
+        for row in query.fetch_all(connection).await? {
+            match rows::due_delivery(&row) {
+                Ok(delivery) => due.deliveries.push(delivery),
+                Err(reason) => {
+                    let seq: i64 = sqlx::Row::try_get(&row, 0)?;
+                    due.unreadable.push((seq, reason.to_string()));
+                }
+            }
+        }
+        due.deliveries
+            .retain(|delivery| !self.flying.contains(&(delivery.seq, destination.clone())));
+        due.deliveries.truncate(limit);
+        self.flying
+            .extend(due.deliveries.iter().map(|delivery| (delivery.seq, destination.clone())));
+        Ok(due)
     }
 
     async fn revive(&mut self, destination: &str, now: i64) -> Result<(), sqlx::Error> {
@@ -231,10 +337,15 @@ impl Writer {
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        self.connect().await?;
+        self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    async fn connect(&mut self) -> Result<(), sqlx::Error> {
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
         }
-        self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+        Ok(())
     }
 
     /// Logs a failure, once, and drops a connection that may be unusable.
@@ -246,24 +357,29 @@ impl Writer {
         StoreError::Unavailable
     }
 
-    fn note_unreadable(&mut self, id: i64, reason: &str) {
-        if self.unreadable.len() < UNREADABLE_ROWS_REMEMBERED_MAX && self.unreadable.insert(id) {
-            warn!(
-                row = id,
-                reason,
-                "a row of services cannot be read and is skipped; mend or delete it with sqlite3"
-            );
+    fn note_unreadable(&mut self, page: &sweep::Page) {
+        for (id, reason) in &page.unreadable {
+            if self.unreadable.len() < UNREADABLE_ROWS_REMEMBERED_MAX && self.unreadable.insert(*id)
+            {
+                warn!(
+                    row = id,
+                    reason,
+                    "a row of services cannot be read and is skipped; mend or delete it with sqlite3"
+                );
+            }
         }
     }
 
     /// Logs what was raised, and wakes those who deliver it.
-    fn tell(&self, raised: &[(String, crate::core::alert::Alert)]) {
+    fn tell(&self, raised: &[Raised]) {
         for (id, alert) in raised {
             let (service, about) = (alert.service.as_str(), alert.about);
+            let uncertain = alert.uncertain.is_some();
             match alert.kind {
-                Kind::Overdue => warn!(%id, service = ?service, deadline = about, "overdue"),
+                Kind::Overdue => warn!(%id, ?service, deadline = about, uncertain, "overdue"),
+                Kind::Reminder => warn!(%id, ?service, since = alert.outage_since, "still overdue"),
                 Kind::Recovered => {
-                    info!(%id, service = ?service, outage_seconds = alert.outage_seconds(), "recovered");
+                    info!(%id, ?service, outage_seconds = alert.outage_seconds(), "recovered");
                 }
             }
         }

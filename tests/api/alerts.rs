@@ -7,7 +7,7 @@ use crate::house::{House, TEN, destination, rules};
 use crate::support::{Receiver, Reply};
 
 async fn house_for(destination: &Destination) -> House {
-    House::with(Rules { routes: vec![destination.route()], ..rules() }).await
+    House::with(Rules { routes: vec![destination.route.clone()], ..rules() }).await
 }
 
 /// A house, a receiver, and one service whose deadline has passed and was told of.
@@ -36,7 +36,7 @@ async fn an_alert_says_everything_that_is_known() {
         got.body,
         json!({
             "id": id, "type": "service.overdue", "name": "a b", "status": "overdue", "frequency": "10m", "grace": "1h",
-            "last_ping": "2026-11-25T10:00:00Z", "deadline": "2026-11-25T11:10:00Z", "overdue_seconds": 1,
+            "last_ping": "2026-11-25T10:00:00Z", "deadline": "2026-11-25T11:10:00Z", "overdue_seconds": 1, "url": null,
             "attempt": 1, "created_at": "2026-11-25T11:10:01Z", "sent_at": "2026-11-25T11:10:02Z",
             "text": "OVERDUE a b: 2 s late. Expected by 11:10 UTC (grace 1 h). Last ping 10:00."
         })

@@ -6,9 +6,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
-use overdue::alerting::{Client, Courier};
+use overdue::alerting::{Client, Courier, Presentation};
 use overdue::clock::Clock;
-use overdue::config::{AlertFormat, Database, Destination, Durability};
+use overdue::config::{
+    AlertFormat, ConfigError, Database, Destination, Durability, Environment, Settings,
+};
 use overdue::core::frequency::Grace;
 use overdue::http::{Api, router};
 use overdue::store::{self, Rules, Store};
@@ -26,8 +28,10 @@ pub struct House {
     pub store: Store,
     pub router: Router,
     pub sweeper: Sweeper,
+    writer: tokio::task::JoinHandle<()>,
+    rules: Rules,
     folder: Option<TempDir>,
-    _lock: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
 }
 
 /// An answer of the API.
@@ -48,11 +52,32 @@ impl Answer {
 }
 
 pub fn rules() -> Rules {
-    Rules { grace: Grace::ZERO, services_max: 1_000_000, routes: Vec::new() }
+    Rules {
+        grace: Grace::ZERO,
+        services_max: 1_000_000,
+        routes: Vec::new(),
+        hold_seconds: 60,
+        remind_every_seconds: None,
+    }
+}
+
+pub fn presentation() -> Presentation {
+    Presentation { zone: jiff::tz::TimeZone::UTC, base_url: None }
+}
+
+/// The destinations that a file of settings gives.
+pub fn destinations_of(file: &str) -> Result<Vec<Destination>, ConfigError> {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("overdue.toml"), file).unwrap();
+    let environment = Environment { variables: Vec::new(), folder: folder.path().to_owned() };
+    let command = <Settings as clap::Args>::augment_args(clap::Command::new("overdue"));
+    let matches = command.get_matches_from(["overdue"]);
+    let settings = <Settings as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+    settings.resolve(&matches, &environment).map(|config| config.destinations)
 }
 
 pub fn destination(uri: &str, format: AlertFormat) -> Destination {
-    Destination { name: "default".to_owned(), uri: uri.parse().unwrap(), format }
+    Destination::new("default", uri.parse().unwrap(), format)
 }
 
 impl House {
@@ -74,22 +99,43 @@ impl House {
         Self::open(Some(TempDir::new().unwrap()), rules(), true).await
     }
 
+    /// Stops it cleanly and starts it again on the same file, with the same clock.
+    pub async fn restart(self) -> Self {
+        let rules = self.rules.clone();
+        self.restart_with(rules).await
+    }
+
+    /// The same, with other rules.
+    pub async fn restart_with(mut self, rules: Rules) -> Self {
+        let (folder, clock) = (self.folder.take(), self.clock.clone());
+        self.store.close().await;
+        self.writer.await.unwrap();
+        drop(self.lock);
+        Self::open_at(clock, folder, rules, false).await
+    }
+
     async fn open(folder: Option<TempDir>, rules: Rules, open: bool) -> Self {
+        Self::open_at(Clock::manual(TEN), folder, rules, open).await
+    }
+
+    async fn open_at(clock: Clock, folder: Option<TempDir>, rules: Rules, open: bool) -> Self {
         let database = match &folder {
             Some(folder) => Database::File(folder.path().join("overdue.db")),
             None => Database::Memory,
         };
-        let clock = Clock::manual(TEN);
-        let opened = store::open(&database, Durability::Full, rules).await.unwrap();
-        tokio::spawn(opened.writer.run());
+        let opened =
+            store::open(&database, Durability::Full, rules.clone(), clock.clone()).await.unwrap();
+        let writer = tokio::spawn(opened.writer.run());
         let store = opened.store;
         Self {
             router: router(Api::new(store.clone(), clock.clone(), open)),
             sweeper: Sweeper::new(store.clone(), clock.clone(), 1_000_000),
             clock,
             store,
+            writer,
+            rules,
             folder,
-            _lock: opened.lock,
+            lock: opened.lock,
         }
     }
 
@@ -98,6 +144,7 @@ impl House {
             destination.clone(),
             self.store.clone(),
             Client::new().unwrap(),
+            presentation(),
             self.clock.clone(),
         )
     }
@@ -130,8 +177,17 @@ impl House {
         answer.json
     }
 
-    /// Sets the clock and sweeps; how many alerts that raised.
+    /// Lets time go on until `second`, sweeping often enough for there to be no gap; how many alerts that raised.
     pub async fn sweep_at(&self, second: i64) -> usize {
+        let mut raised = 0;
+        while self.clock.now() < second {
+            raised += self.sweep_after_gap(second.min(self.clock.now() + 4)).await;
+        }
+        raised
+    }
+
+    /// Sets the clock, however far, and sweeps; how many alerts that raised.
+    pub async fn sweep_after_gap(&self, second: i64) -> usize {
         self.clock.set(second);
         self.sweeper.step(second).await.unwrap()
     }

@@ -75,7 +75,7 @@ async fn thousands_that_fall_due_at_once_are_each_told_once() {
              INSERT INTO services (name, frequency, deadline) SELECT 'job ' || i, 60, 1000 FROM n",
         )
         .await;
-    assert_eq!(house.sweep_at(TEN).await, 2500);
+    assert_eq!(house.sweep_after_gap(TEN).await, 2500);
     assert_eq!(house.sweep_at(TEN + 1).await, 0);
     assert_eq!(house.count("SELECT count(DISTINCT id) FROM alerts").await, 2500);
 }
@@ -140,7 +140,7 @@ async fn rows_spoilt_by_hand_are_skipped_and_spoil_nothing_else() {
         )
         .await;
     assert_eq!(
-        house.sweep_at(TEN).await,
+        house.sweep_after_gap(TEN).await,
         1,
         "those before it in the order of deadlines hide nothing"
     );
@@ -179,6 +179,9 @@ async fn a_command_that_the_database_refuses_costs_only_itself() {
     assert_eq!(house.texts("SELECT name FROM services ORDER BY name").await, ["a", "b", "c"]);
 }
 
+/// A stored second, or none.
+type Second = Option<i64>;
+
 #[tokio::test]
 async fn the_view_says_the_same_status_as_the_program() {
     let house = House::new().await;
@@ -194,7 +197,6 @@ async fn the_view_says_the_same_status_as_the_program() {
         .await;
     let now = crate::support::now();
     let mut connection = house.sqlite().await;
-    type Second = Option<i64>;
     let rows: Vec<(String, String, Second, Second, Second)> = sqlx::query_as(
         "SELECT name, status.status, services.last_ping, expected, services.deadline FROM services JOIN status USING (name)",
     )
@@ -212,6 +214,7 @@ async fn the_view_says_the_same_status_as_the_program() {
             deadline,
             alerted: false,
             outage_since: None,
+            reminded_at: None,
         };
         assert_eq!(service.status(now).as_str(), status, "{name}");
     }
@@ -243,8 +246,7 @@ async fn the_view_reads_like_a_table_made_for_people() {
 #[tokio::test]
 async fn old_alerts_are_removed_but_none_that_is_on_its_way_or_of_an_outage_that_lasts() {
     let routes = vec![
-        crate::house::destination("http://127.0.0.1:9/", overdue::config::AlertFormat::Json)
-            .route(),
+        crate::house::destination("http://127.0.0.1:9/", overdue::config::AlertFormat::Json).route,
     ];
     let house = House::with(overdue::store::Rules { routes, ..crate::house::rules() }).await;
     for name in ["lasts", "pending", "over"] {

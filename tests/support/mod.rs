@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,12 +38,16 @@ pub struct Got {
     pub uri: String,
     pub headers: HeaderMap,
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 /// How a receiver answers.
 #[derive(Clone, Copy, Debug)]
 pub enum Reply {
     Status(u16),
+    /// This status, and to come back after so many seconds.
+    RetryAfter(u16, u32),
     /// Never.
     Hang,
 }
@@ -73,12 +78,17 @@ impl Receiver {
             async move {
                 let (head, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                let bytes = body.to_vec();
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 let (method, uri) = (head.method.to_string(), head.uri.to_string());
-                let _ = sender.send(Got { method, uri, headers: head.headers, body });
+                let _ = sender.send(Got { method, uri, headers: head.headers, body, bytes });
                 let reply = next.lock().unwrap().pop_front().unwrap_or(*otherwise.lock().unwrap());
                 match reply {
-                    Reply::Status(status) => StatusCode::from_u16(status).unwrap(),
+                    Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+                    Reply::RetryAfter(status, seconds) => {
+                        let status = StatusCode::from_u16(status).unwrap();
+                        (status, [("retry-after", seconds.to_string())]).into_response()
+                    }
                     Reply::Hang => std::future::pending().await,
                 }
             }

@@ -1,8 +1,9 @@
 //! `json`: one object an alert, with everything that is known.
 
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::Presentation;
+use crate::core::alert::Reason;
 use crate::core::text;
 use crate::store::DueDelivery;
 
@@ -20,13 +21,25 @@ struct Body<'a> {
     overdue_seconds: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     outage_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncertain: Option<Uncertain>,
+    url: Option<String>,
     attempt: i64,
     created_at: String,
     sent_at: String,
     text: String,
 }
 
-pub(super) fn body(delivery: &DueDelivery, now: i64) -> String {
+/// The time in which the monitor itself was away.
+#[derive(Serialize)]
+struct Uncertain {
+    from: String,
+    to: String,
+}
+
+pub(super) fn body(delivery: &DueDelivery, presentation: &Presentation, now: i64) -> String {
     let alert = &delivery.alert;
     let body = Body {
         id: &delivery.id,
@@ -39,10 +52,15 @@ pub(super) fn body(delivery: &DueDelivery, now: i64) -> String {
         deadline: alert.deadline.map(text::rfc3339),
         overdue_seconds: alert.overdue_seconds(),
         outage_seconds: alert.outage_seconds(),
+        reason: alert.reason.map(Reason::as_str),
+        uncertain: alert
+            .uncertain
+            .map(|away| Uncertain { from: text::rfc3339(away.from), to: text::rfc3339(away.to) }),
+        url: presentation.link(alert).map(String::from),
         attempt: delivery.attempts + 1,
         created_at: text::rfc3339(alert.created_at),
         sent_at: text::rfc3339(now),
-        text: text::of(alert, now, &TimeZone::UTC),
+        text: text::of(alert, now, &presentation.zone),
     };
     serde_json::to_string(&body).expect("texts and numbers can always be written as JSON")
 }

@@ -1,18 +1,37 @@
 //! Every setting: flag before environment before `overdue.toml` before default.
 
+mod destination;
+mod value;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+pub use destination::{AlertFormat, Destination, Secret};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
+use value::Given;
 
-use crate::core::alert::{Kind, Route};
+use crate::core::alert::Route;
 use crate::core::frequency::{Frequency, Grace};
+
+/// Where it listens unless told otherwise.
+const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000));
+
+/// How long delivered alerts are kept unless told otherwise: 400 days.
+const ALERT_HISTORY_SECONDS: i64 = 400 * 86_400;
+
+/// For how long silence is held against nobody after a gap, unless told otherwise.
+const HOLD_SECONDS: i64 = 60;
+
+/// How many services there may be unless told otherwise.
+const SERVICES_MAX: i64 = 1_000_000;
 
 #[allow(clippy::doc_markdown, reason = "these are the words of --help, where backticks would show")]
 /// The settings as they are written, each a text or absent.
@@ -28,6 +47,11 @@ pub struct Settings {
     #[arg(long, env = "OVERDUE_ALERT_FORMAT", value_name = "FORMAT")]
     #[serde(deserialize_with = "scalar")]
     alert_format: Option<String>,
+
+    /// Signs alerts as Standard Webhooks says: whsec_…, several separated by spaces for rotation [default: none]
+    #[arg(long, env = "OVERDUE_ALERT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[serde(deserialize_with = "scalar")]
+    alert_secret: Option<String>,
 
     /// How long delivered alerts are kept [default: 400D]
     #[arg(long, env = "OVERDUE_ALERT_HISTORY", value_name = "DURATION")]
@@ -59,6 +83,26 @@ pub struct Settings {
     #[serde(deserialize_with = "scalar")]
     grace: Option<String>,
 
+    /// For how long silence is held against nobody after the monitor itself was away [default: 60s]
+    #[arg(long, env = "OVERDUE_OUTAGE_HOLD", value_name = "DURATION")]
+    #[serde(deserialize_with = "scalar")]
+    outage_hold: Option<String>,
+
+    /// How often an outage that lasts is told of again [default: never]
+    #[arg(long, env = "OVERDUE_REMIND_EVERY", value_name = "DURATION")]
+    #[serde(deserialize_with = "scalar")]
+    remind_every: Option<String>,
+
+    /// Where this server is reached, for the links in alerts [default: on Fly its address, else none]
+    #[arg(long, env = "OVERDUE_BASE_URL", value_name = "URL")]
+    #[serde(deserialize_with = "scalar")]
+    base_url: Option<String>,
+
+    /// The time zone of times in alert texts [default: UTC]
+    #[arg(long, env = "OVERDUE_TZ", value_name = "ZONE")]
+    #[serde(deserialize_with = "scalar")]
+    tz: Option<String>,
+
     /// How many services there may be; a new name past it is answered 503 [default: 1000000]
     #[arg(long, env = "OVERDUE_MAX_SERVICES", value_name = "COUNT")]
     #[serde(deserialize_with = "scalar")]
@@ -78,6 +122,9 @@ pub struct Settings {
     #[arg(long, env = "OVERDUE_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     config: Option<PathBuf>,
+
+    #[arg(skip)]
+    destination: Vec<destination::Table>,
 }
 
 /// The settings as they hold.
@@ -97,6 +144,14 @@ pub struct Config {
     pub open: bool,
     /// The grace of new services that give none.
     pub grace: Grace,
+    /// For how long after a gap silence is held against nobody, in seconds.
+    pub hold_seconds: i64,
+    /// How often an outage that lasts is told of again, in seconds; `None`: never.
+    pub remind_every_seconds: Option<i64>,
+    /// Where this server is reached.
+    pub base_url: Option<Url>,
+    /// The zone of times in alert texts.
+    pub zone: TimeZone,
     /// How many services there may be.
     pub services_max: i64,
     /// What is logged, in the syntax of tracing-subscriber's `EnvFilter`.
@@ -108,45 +163,8 @@ pub struct Config {
 impl Config {
     /// Which alerts go to which destination.
     pub fn routes(&self) -> Vec<Route> {
-        self.destinations.iter().map(Destination::route).collect()
+        self.destinations.iter().map(|destination| destination.route.clone()).collect()
     }
-}
-
-/// Where alerts go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// Its name in the column `destination`; `default` is the one from the environment.
-    pub name: String,
-    /// Whom to call.
-    pub uri: Url,
-    /// What to send.
-    pub format: AlertFormat,
-}
-
-impl Destination {
-    /// Which alerts it is told of.
-    pub fn route(&self) -> Route {
-        let kinds = match self.format {
-            AlertFormat::Json => Kind::ALL.to_vec(),
-            AlertFormat::Query => vec![Kind::Overdue],
-        };
-        Route { destination: self.name.clone(), kinds }
-    }
-
-    /// The URI as it may be shown: without credentials, path and query, where secrets stand.
-    pub fn shown(&self) -> String {
-        let port = self.uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}{port}", self.uri.scheme(), self.uri.host_str().unwrap_or_default())
-    }
-}
-
-/// What an alert looks like on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertFormat {
-    /// `POST`, one JSON object.
-    Json,
-    /// `GET URI?name=…&last_ping=UNIX_SECONDS`.
-    Query,
 }
 
 /// Where the state is.
@@ -176,22 +194,23 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is wrong with the settings: a sentence that names the setting, its value, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+/// What is wrong with the settings: sentences, each of which names the setting, its value, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<String>);
 
-/// Where a setting's value came from, for errors.
-struct Given {
-    text: String,
-    from: String,
-}
-
-impl Given {
-    fn wrong(&self, what: &str) -> ConfigError {
-        ConfigError(format!("{} {:?} {what}", self.from, self.text))
+impl ConfigError {
+    fn one(sentence: String) -> Self {
+        Self(vec![sentence])
     }
 }
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 /// The environment that the settings are read in.
 pub struct Environment {
@@ -230,74 +249,129 @@ impl Settings {
                 (Some(text), Some(_)) if !text.is_empty() => {
                     Some(Given { text: text.clone(), from: variable(id).unwrap_or(flag) })
                 }
-                _ => file.as_ref().and_then(|(path, file)| {
-                    let text = given(file).clone()?;
-                    Some(Given { text, from: format!("{id} in {}", path.display()) })
+                _ => file.as_ref().and_then(|file| {
+                    let text = given(&file.settings).clone()?;
+                    Some(Given { text, from: format!("{id} in {}", file.name) })
                 }),
             }
         };
-        let listen = pick("listen", |s| &s.listen);
-        let open = pick("open", |s| &s.open).map_or(Ok(false), |given| boolean(&given))?;
-        let listen = address(listen, environment)?;
-        refuse_exposure(listen, open, environment)?;
-        Ok(Config {
-            destinations: default_destination(
-                pick("alert_uri", |s| &s.alert_uri),
-                pick("alert_format", |s| &s.alert_format),
-            )?,
-            alert_history_seconds: pick("alert_history", |s| &s.alert_history)
-                .map_or(
-                    Frequency::parse("400D").map_err(|error| ConfigError(error.to_string())),
-                    |given| {
-                        Frequency::parse(&given.text)
-                            .map_err(|error| given.wrong(&error.to_string()))
-                    },
-                )?
-                .seconds(),
-            database: pick("database_url", |s| &s.database_url)
-                .map_or(Ok(Database::File("overdue.db".into())), |given| database(&given))?,
-            durability: pick("durability", |s| &s.durability).map_or(
-                Ok(Durability::Full),
-                |given| {
-                    one_of(&given, &[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
-                },
-            )?,
-            listen,
-            open,
-            grace: pick("grace", |s| &s.grace).map_or(Ok(Grace::ZERO), |given| {
-                Grace::parse(&given.text).map_err(|error| given.wrong(&error.to_string()))
-            })?,
-            services_max: pick("max_services", |s| &s.max_services)
-                .map_or(Ok(1_000_000), |given| count(&given))?,
-            log: pick("log", |s| &s.log)
-                .map_or(Ok("info".to_owned()), |given| log_filter(&given))?,
-            log_format: pick("log_format", |s| &s.log_format)
-                .map_or(Ok(LogFormat::Text), |given| {
-                    one_of(&given, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
-                })?,
-        })
+        let mut errors = Vec::new();
+        let config = Config {
+            destinations: noted(&mut errors, Self::destinations(&pick, file.as_ref()))
+                .unwrap_or_default(),
+            alert_history_seconds: read(
+                &mut errors,
+                pick("alert_history", |s| &s.alert_history),
+                Given::frequency,
+            )
+            .map_or(ALERT_HISTORY_SECONDS, Frequency::seconds),
+            database: read(&mut errors, pick("database_url", |s| &s.database_url), Given::database)
+                .unwrap_or_else(|| Database::File("overdue.db".into())),
+            durability: read(&mut errors, pick("durability", |s| &s.durability), |given| {
+                given.one_of(&[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
+            })
+            .unwrap_or(Durability::Full),
+            listen: noted(&mut errors, listen(pick("listen", |s| &s.listen), environment))
+                .unwrap_or(LOCAL),
+            open: read(&mut errors, pick("open", |s| &s.open), Given::boolean).unwrap_or(false),
+            grace: read(&mut errors, pick("grace", |s| &s.grace), Given::grace)
+                .unwrap_or(Grace::ZERO),
+            hold_seconds: read(&mut errors, pick("outage_hold", |s| &s.outage_hold), Given::grace)
+                .map_or(HOLD_SECONDS, Grace::seconds),
+            remind_every_seconds: read(
+                &mut errors,
+                pick("remind_every", |s| &s.remind_every),
+                Given::frequency,
+            )
+            .map(Frequency::seconds),
+            base_url: read(&mut errors, pick("base_url", |s| &s.base_url), destination::address)
+                .or_else(|| on_fly(environment)),
+            zone: read(&mut errors, pick("tz", |s| &s.tz), Given::zone).unwrap_or(TimeZone::UTC),
+            services_max: read(
+                &mut errors,
+                pick("max_services", |s| &s.max_services),
+                Given::count,
+            )
+            .unwrap_or(SERVICES_MAX),
+            log: read(&mut errors, pick("log", |s| &s.log), Given::log_filter)
+                .unwrap_or_else(|| "info".to_owned()),
+            log_format: read(&mut errors, pick("log_format", |s| &s.log_format), |given| {
+                given.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            })
+            .unwrap_or(LogFormat::Text),
+        };
+        if errors.is_empty() {
+            noted(&mut errors, refuse_exposure(config.listen, config.open, environment));
+        }
+        if errors.is_empty() { Ok(config) } else { Err(ConfigError(errors)) }
+    }
+
+    /// The default destination, and those of the file.
+    fn destinations(
+        pick: &impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given>,
+        file: Option<&File>,
+    ) -> Result<Vec<Destination>, ConfigError> {
+        let uri = pick("alert_uri", |s| &s.alert_uri);
+        let format = pick("alert_format", |s| &s.alert_format);
+        let secret = pick("alert_secret", |s| &s.alert_secret);
+        let default = destination::default(uri.as_ref(), format.as_ref(), secret.as_ref());
+        let others = file.map_or(Ok(Vec::new()), |file| {
+            destination::from_tables(&file.settings.destination, &file.name, &file.text)
+        });
+        match (default, others) {
+            (Ok(default), Ok(others)) => Ok(default.into_iter().chain(others).collect()),
+            (Err(ConfigError(mut errors)), Err(ConfigError(more))) => {
+                errors.extend(more);
+                Err(ConfigError(errors))
+            }
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        }
     }
 
     /// The settings in the file, if there is one. One that was asked for must be there.
-    fn file(&self, environment: &Environment) -> Result<Option<(PathBuf, Self)>, ConfigError> {
+    fn file(&self, environment: &Environment) -> Result<Option<File>, ConfigError> {
         let asked = self.config.clone().filter(|path| !path.as_os_str().is_empty());
         let path = asked.clone().unwrap_or_else(|| "overdue.toml".into());
+        let name = path.display().to_string();
         let text = match std::fs::read_to_string(environment.folder.join(&path)) {
             Ok(text) => text,
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(None);
             }
             Err(error) => {
-                return Err(ConfigError(format!(
-                    "cannot read the settings in {}: {error}",
-                    path.display()
+                return Err(ConfigError::one(format!(
+                    "cannot read the settings in {name}: {error}"
                 )));
             }
         };
-        toml::from_str(&text)
-            .map(|settings| Some((path.clone(), settings)))
-            .map_err(|error| ConfigError(format!("{} is not right: {error}", path.display())))
+        match toml::from_str(&text) {
+            Ok(settings) => Ok(Some(File { name, text, settings })),
+            Err(error) => Err(ConfigError::one(format!(
+                "{name} is not right: {}",
+                error.to_string().trim_end()
+            ))),
+        }
     }
+}
+
+/// A file of settings.
+struct File {
+    name: String,
+    text: String,
+    settings: Settings,
+}
+
+/// Reads a setting that was given; an error is noted, and the default stands in until all are told.
+fn read<T>(
+    errors: &mut Vec<String>,
+    given: Option<Given>,
+    read: impl Fn(&Given) -> Result<T, ConfigError>,
+) -> Option<T> {
+    given.and_then(|given| noted(errors, read(&given)))
+}
+
+fn noted<T>(errors: &mut Vec<String>, result: Result<T, ConfigError>) -> Option<T> {
+    result.map_err(|error| errors.extend(error.0)).ok()
 }
 
 /// A value in the file may be a text, a number or a boolean; all are read from their text.
@@ -346,7 +420,7 @@ fn refuse_unknown_variables(environment: &Environment) -> Result<(), ConfigError
                 .map(String::as_str)
                 .filter(|name| name.starts_with("OVERDUE_"))
                 .collect();
-            return Err(ConfigError(format!(
+            return Err(ConfigError::one(format!(
                 "{name} is not a setting: those that begin so are {}",
                 known.join(", ")
             )));
@@ -355,61 +429,22 @@ fn refuse_unknown_variables(environment: &Environment) -> Result<(), ConfigError
     Ok(())
 }
 
-/// The default destination; its format may be chosen only where it is.
-fn default_destination(
-    uri: Option<Given>,
-    format: Option<Given>,
-) -> Result<Vec<Destination>, ConfigError> {
-    let format = format.map_or(Ok(AlertFormat::Json), |given| {
-        one_of(&given, &[("json", AlertFormat::Json), ("query", AlertFormat::Query)])
-    })?;
-    let Some(given) = uri else { return Ok(Vec::new()) };
-    let wrong = "is not a web address: use one like https://example.com/alerts";
-    let text = if given.text.contains("://") {
-        given.text.clone()
-    } else {
-        format!("https://{}", given.text)
-    };
-    let uri = Url::parse(&text).map_err(|_| given.wrong(wrong))?;
-    if !matches!(uri.scheme(), "http" | "https") || uri.host_str().is_none_or(str::is_empty) {
-        return Err(given.wrong(wrong));
-    }
-    Ok(vec![Destination { name: "default".to_owned(), uri, format }])
-}
-
-fn database(given: &Given) -> Result<Database, ConfigError> {
-    let wrong =
-        "is not a SQLite database: use sqlite:FILE, as in sqlite:overdue.db, or sqlite::memory:";
-    let rest = given.text.strip_prefix("sqlite:").ok_or_else(|| given.wrong(wrong))?;
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    if rest == ":memory:" {
-        return Ok(Database::Memory);
-    }
-    // Other programs ask for a file to be made with ?mode=rwc; here it always is.
-    let path = rest.strip_suffix("?mode=rwc").unwrap_or(rest);
-    if path.is_empty() || path.contains('?') {
-        return Err(given.wrong(wrong));
-    }
-    let path =
-        percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| given.wrong(wrong))?;
-    Ok(Database::File(Path::new(path.as_ref()).to_owned()))
-}
-
-fn address(given: Option<Given>, environment: &Environment) -> Result<SocketAddr, ConfigError> {
+/// Where to listen; `PORT` alone is how platforms say it.
+fn listen(given: Option<Given>, environment: &Environment) -> Result<SocketAddr, ConfigError> {
     if let Some(given) = given {
-        let wrong = "is not an address: use an IP address and a port, as in 127.0.0.1:4000";
-        let text = given.text.replacen("localhost:", "127.0.0.1:", 1);
-        return text.parse().map_err(|_| given.wrong(wrong));
+        return given.address();
     }
-    let Some(port) = environment.get("PORT") else {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)));
-    };
-    let given = Given { text: port, from: "PORT".to_owned() };
+    let Some(text) = environment.get("PORT") else { return Ok(LOCAL) };
+    let given = Given { text, from: "PORT".to_owned() };
     let port: u16 = given
         .text
         .parse()
         .map_err(|_| given.wrong("is not a port: use a number from 0 to 65535"))?;
     Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+}
+
+fn on_fly(environment: &Environment) -> Option<Url> {
+    Url::parse(&format!("https://{}.fly.dev", environment.get("FLY_APP_NAME")?)).ok()
 }
 
 /// Without a key anyone who reaches the address may ping and delete, so that must be meant.
@@ -422,7 +457,7 @@ fn refuse_exposure(
     if open || (is_loopback(listen.ip()) && !on_fly) {
         return Ok(());
     }
-    Err(ConfigError(if on_fly {
+    Err(ConfigError::one(if on_fly {
         "serving on Fly would let anyone ping and delete: set OVERDUE_OPEN=true if that is meant"
             .to_owned()
     } else {
@@ -434,29 +469,4 @@ fn refuse_exposure(
 
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
-}
-
-fn boolean(given: &Given) -> Result<bool, ConfigError> {
-    one_of(given, &[("true", true), ("false", false)])
-}
-
-fn count(given: &Given) -> Result<i64, ConfigError> {
-    let wrong = || given.wrong("is not a count: use a whole number of 1 or more");
-    given.text.parse().ok().filter(|count| *count >= 1).ok_or_else(wrong)
-}
-
-fn log_filter(given: &Given) -> Result<String, ConfigError> {
-    let wrong = |error: tracing_subscriber::filter::ParseError| {
-        given.wrong(&format!("is not a log filter, as in info or overdue=debug,warn: {error}"))
-    };
-    let checked = tracing_subscriber::EnvFilter::builder().parse(&given.text);
-    checked.map(|_| given.text.clone()).map_err(wrong)
-}
-
-fn one_of<T: Copy>(given: &Given, choices: &[(&str, T)]) -> Result<T, ConfigError> {
-    let found = choices.iter().find(|(word, _)| *word == given.text);
-    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| given.wrong(&format!("is not known: use {}", words.join(" or "))))
 }

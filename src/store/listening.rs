@@ -1,0 +1,52 @@
+//! The table `monitor`: what is remembered of the monitor's own attention.
+
+use sqlx::{Row as _, SqliteConnection};
+use tracing::warn;
+
+use super::sql;
+use crate::core::listening::{Gap, Listening, Span};
+
+/// What is remembered; nothing on a new database.
+pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Listening, sqlx::Error> {
+    let Some(row) = sqlx::query(sql::MONITOR_READ).fetch_optional(connection).await? else {
+        return Ok(Listening::default());
+    };
+    let gap: (Option<i64>, Option<i64>, Option<i64>) =
+        (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let gap = match gap {
+        (Some(from), Some(to), Some(hold_until)) => {
+            Some(Gap { span: Span { from, to }, hold_until })
+        }
+        _ => None,
+    };
+    Ok(Listening { until: row.try_get(0)?, gap })
+}
+
+/// Remembers `listening`.
+pub(super) async fn store(
+    connection: &mut SqliteConnection,
+    listening: Listening,
+) -> Result<(), sqlx::Error> {
+    let gap = listening.gap;
+    sqlx::query(sql::MONITOR_STORE)
+        .bind(listening.until)
+        .bind(gap.map(|gap| gap.span.from))
+        .bind(gap.map(|gap| gap.span.to))
+        .bind(gap.map(|gap| gap.hold_until))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Logs a gap that was just found.
+pub(super) fn log(before: Listening, next: Listening) {
+    if let Some(Gap { span, hold_until }) = next.gap.filter(|_| next.gap != before.gap) {
+        let (from, to) = (span.from, span.to);
+        warn!(
+            from,
+            to,
+            hold_until,
+            "did not listen for a while; silence since then is held against nobody yet"
+        );
+    }
+}
