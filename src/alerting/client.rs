@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 
-use super::format::Message;
+use super::format::{self, Message, Presentation, Subject};
+use crate::config::Destination;
 use crate::core::limits::{DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX};
 use crate::core::retry;
 
@@ -62,15 +63,26 @@ impl Client {
         Ok(Self(client))
     }
 
-    /// Sends `message`, which may take so many seconds, at `now`.
-    pub(super) async fn send(&self, message: Message, timeout_seconds: u64, now: i64) -> Answer {
-        let mut request = match message.json {
+    /// Tells `destination` of `subject` at `now`.
+    pub(super) async fn tell(
+        &self,
+        destination: &Destination,
+        presentation: &Presentation,
+        subject: Subject<'_>,
+        now: i64,
+    ) -> Answer {
+        match format::message(destination, presentation, subject, now) {
+            Some(message) => self.send(message, destination.timeout_seconds, now).await,
+            None => Answer::Accepted,
+        }
+    }
+
+    async fn send(&self, message: Message, timeout_seconds: u64, now: i64) -> Answer {
+        let mut request = match message.body {
             None => self.0.get(message.uri),
-            Some(json) => self
-                .0
-                .post(message.uri)
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(json),
+            Some(body) => {
+                self.0.post(message.uri).header(CONTENT_TYPE, message.content_type).body(body)
+            }
         };
         for (name, value) in message.headers {
             request = request.header(name, value);

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::client::{Answer, Client};
-use super::format::{self, Presentation};
+use super::format::{Presentation, Subject};
 use crate::clock::Clock;
 use crate::config::Destination;
-use crate::core::limits::{DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
+use crate::core::limits::{BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
 use crate::core::retry;
 use crate::store::{Attempt, AttemptOutcome, DueDelivery, Store, StoreError};
 
@@ -52,9 +52,9 @@ struct Failing {
     next_probe: i64,
 }
 
-/// An attempt that has ended, and is noted unless the store could not.
+/// A message whose attempt has ended and is noted.
 struct Landed {
-    seq: i64,
+    seqs: Vec<i64>,
     answer: Answer,
     was_probe: bool,
 }
@@ -114,12 +114,18 @@ impl Courier {
     pub async fn step(&mut self, now: i64) -> Result<Step, StoreError> {
         let room = self.room(now);
         if room > 0 {
-            let due = self.store.take(self.destination.name.clone(), now, room).await?;
+            let limit = match self.destination.format.bundle_min() {
+                // Everything that waits is one message, so none may be under way; but a probe is one alert.
+                Some(_) if self.failing.is_none() && self.taken.is_empty() => BUNDLE_ALERTS_MAX,
+                Some(_) if self.failing.is_none() => 0,
+                _ => room,
+            };
+            let due = self.store.take(self.destination.name.clone(), now, limit).await?;
             for (seq, reason) in due.unreadable {
                 self.give_up(seq, now, reason).await?;
             }
-            for delivery in due.deliveries {
-                self.send(delivery, now);
+            for bundle in bundled(due.deliveries, self.destination.format.bundle_min()) {
+                self.send(bundle, now);
             }
         }
         Ok(if self.taken.is_empty() { Step::Idle } else { Step::Sending(self.taken.len()) })
@@ -140,25 +146,32 @@ impl Courier {
         }
     }
 
-    fn send(&mut self, delivery: DueDelivery, now: i64) {
-        self.taken.insert(delivery.seq);
-        let message = format::message(&self.destination, &self.presentation, &delivery, now);
+    fn send(&mut self, bundle: Vec<DueDelivery>, now: i64) {
+        let seqs: Vec<i64> = bundle.iter().map(|delivery| delivery.seq).collect();
+        self.taken.extend(&seqs);
         let (client, store, clock) = (self.client.clone(), self.store.clone(), self.clock.clone());
-        let destination = self.destination.name.clone();
+        let (destination, presentation) = (self.destination.clone(), self.presentation.clone());
         let was_probe = self.failing.is_some();
-        let timeout_seconds = self.destination.timeout_seconds;
         self.in_flight.spawn(async move {
-            let answer = client.send(message, timeout_seconds, now).await;
-            let at = clock.now();
-            let attempt = Attempt {
-                seq: delivery.seq,
-                destination,
-                at,
-                outcome: outcome(&answer, &delivery, at),
+            let subject = match bundle.as_slice() {
+                [delivery] => Subject::One(delivery),
+                deliveries => Subject::Many(deliveries),
             };
-            log(&attempt, &delivery);
-            note(&store, attempt).await;
-            Landed { seq: delivery.seq, answer, was_probe }
+            let answer = client.tell(&destination, &presentation, subject, now).await;
+            let at = clock.now();
+            let attempts = bundle.iter().map(|delivery| {
+                let outcome = outcome(&answer, delivery, at);
+                let attempt = Attempt {
+                    seq: delivery.seq,
+                    destination: destination.name.clone(),
+                    at,
+                    outcome,
+                };
+                log(&attempt, delivery);
+                attempt
+            });
+            note(&store, attempts.collect()).await;
+            Landed { seqs, answer, was_probe }
         });
     }
 
@@ -169,7 +182,9 @@ impl Courier {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
-        self.taken.remove(&landed.seq);
+        for seq in &landed.seqs {
+            self.taken.remove(seq);
+        }
         let now = self.clock.now();
         let destination = &self.destination.name;
         match (&landed.answer, &mut self.failing) {
@@ -198,7 +213,7 @@ impl Courier {
         let outcome =
             AttemptOutcome::GivenUp { error: format!("its row cannot be read: {reason}") };
         let attempt = Attempt { seq, destination: self.destination.name.clone(), at: now, outcome };
-        self.store.record(attempt).await
+        self.store.record(vec![attempt]).await
     }
 }
 
@@ -226,9 +241,17 @@ fn pause(attempts: i64, asked_seconds: Option<i64>) -> i64 {
     asked_seconds.unwrap_or_else(|| retry::delay_seconds(attempts, fastrand::f64()))
 }
 
-/// Has the store note an attempt, for as long as it takes: an accepted alert that is not noted would be sent again.
-async fn note(store: &Store, attempt: Attempt) {
-    while store.record(attempt.clone()).await.is_err() {
+/// What goes out as one message: each delivery by itself, or all of them where that many wait.
+fn bundled(deliveries: Vec<DueDelivery>, bundle_min: Option<usize>) -> Vec<Vec<DueDelivery>> {
+    if bundle_min.is_some_and(|min| deliveries.len() >= min) {
+        return vec![deliveries];
+    }
+    deliveries.into_iter().map(|delivery| vec![delivery]).collect()
+}
+
+/// Has the store note attempts, for as long as it takes: an accepted alert that is not noted would be sent again.
+async fn note(store: &Store, attempts: Vec<Attempt>) {
+    while store.record(attempts.clone()).await.is_err() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

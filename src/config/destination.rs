@@ -64,6 +64,13 @@ impl AlertFormat {
     /// The words of the setting.
     const WORDS: [(&'static str, Self); 2] = [("json", Self::Json), ("query", Self::Query)];
 
+    /// How many alerts have to wait to go out as one message; `None`: each is one.
+    pub fn bundle_min(self) -> Option<usize> {
+        match self {
+            Self::Json | Self::Query => None,
+        }
+    }
+
     /// What it can tell of.
     fn kinds(self) -> &'static [Kind] {
         match self {

@@ -147,9 +147,44 @@ impl Alert {
         hash.update(self.kind.as_str());
         hash.update(self.about.to_be_bytes());
         hash.update(occurrence.to_be_bytes());
-        let text = BASE32_NOPAD.encode(&hash.finalize()).to_ascii_lowercase();
-        format!("alr_{}", &text[..26])
+        shown_id(&hash.finalize())
     }
+}
+
+/// An alert about the monitor itself: it cannot be stored, as that is what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorAlert {
+    /// Its id, the same for every time that it is sent.
+    pub id: String,
+    /// Whether it tells of the end.
+    pub is_over: bool,
+    /// Since when nothing could be stored.
+    pub since: i64,
+    /// Since when that is over; until then, the present.
+    pub until: i64,
+}
+
+impl MonitorAlert {
+    /// That nothing has been stored from `since` to `until`.
+    pub fn new(is_over: bool, since: i64, until: i64) -> Self {
+        let mut alert = Self { id: String::new(), is_over, since, until };
+        let mut hash = Sha256::new();
+        hash.update(alert.event_type());
+        hash.update(since.to_be_bytes());
+        alert.id = shown_id(&hash.finalize());
+        alert
+    }
+
+    /// The `type` of the message.
+    pub fn event_type(&self) -> &'static str {
+        if self.is_over { "monitor.recovered" } else { "monitor.failing" }
+    }
+}
+
+/// `alr_` and 26 characters of base32.
+fn shown_id(hash: &[u8]) -> String {
+    let text = BASE32_NOPAD.encode(hash).to_ascii_lowercase();
+    format!("alr_{}", &text[..26])
 }
 
 /// Which alerts go to one destination.

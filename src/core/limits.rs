@@ -81,6 +81,24 @@ pub const DESTINATIONS_MAX: usize = 100;
 /// The longest name of a destination.
 pub const DESTINATION_NAME_CHARS_MAX: usize = 64;
 
+/// Alerts that wait for a chat, a phone or a mailbox before they go out as one message.
+pub const BUNDLE_ALERTS_MIN: usize = 11;
+
+/// Alerts that wait for a pager before they go out as one message: each is an incident of its own.
+pub const PAGER_BUNDLE_ALERTS_MIN: usize = 51;
+
+/// Alerts that one message tells of.
+pub const BUNDLE_ALERTS_MAX: usize = 10_000;
+
+/// Alerts that such a message names; the others are counted.
+pub const BUNDLE_LINES_MAX: usize = 20;
+
+/// No commit for so long, while some were tried, means that the monitor fails.
+pub const MONITOR_FAILING_SECONDS: i64 = 30;
+
+/// How often a failing monitor says so again.
+pub const MONITOR_FAILING_EVERY_SECONDS: i64 = 3600;
+
 /// The longest wait that a destination may ask for with `Retry-After`.
 pub const RETRY_AFTER_SECONDS_MAX: i64 = 3600;
 

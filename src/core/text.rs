@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::alert::{Alert, Kind, Reason};
+use super::alert::{Alert, Kind, MonitorAlert, Reason};
 
 /// The first so many characters carry kind, name and lateness.
 const FIRST_LINE_CHARS: usize = 40;
@@ -38,6 +38,42 @@ pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     };
     let full_name = if short == name { String::new() } else { format!(" Name: {name}") };
     format!("{delayed}{word} {short}: {figure}. {rest}{full_name}")
+}
+
+/// The sentence about the monitor itself.
+pub fn of_monitor(alert: &MonitorAlert, now: i64, zone: &TimeZone) -> String {
+    let since = format!("{} {}", clock_time(alert.since, now, zone), zone_name(alert.since, zone));
+    if alert.is_over {
+        let away = rough_duration(alert.until - alert.since);
+        return format!(
+            "MONITOR RECOVERED: after {away}. It stores pings again; from {since} on it could not."
+        );
+    }
+    let away = rough_duration(now - alert.since);
+    format!(
+        "MONITOR FAILING: {away}. Nothing can be stored since {since}; silence goes unnoticed until that ends."
+    )
+}
+
+/// What many alerts are, in one line: `280 overdue, 12 recovered`.
+pub fn headline<'a>(alerts: impl Iterator<Item = &'a Alert>) -> String {
+    let (mut overdue, mut uncertain, mut still, mut recovered) = (0, 0, 0, 0);
+    for alert in alerts {
+        match alert.kind {
+            Kind::Overdue if alert.uncertain.is_some() => uncertain += 1,
+            Kind::Overdue => overdue += 1,
+            Kind::Reminder => still += 1,
+            Kind::Recovered => recovered += 1,
+        }
+    }
+    let counts = [
+        (overdue, "OVERDUE"),
+        (uncertain, "OVERDUE (uncertain)"),
+        (still, "STILL OVERDUE"),
+        (recovered, "RECOVERED"),
+    ];
+    let told = counts.into_iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 fn lateness(alert: &Alert, now: i64) -> String {

@@ -118,8 +118,8 @@ impl<'a> Batch<'a> {
             .map(|command| match command {
                 Command::Ping { ping, .. } => self.ping(ping).map(Answer::Service),
                 Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
-                Command::Record { attempt, .. } => {
-                    self.attempts.push(attempt);
+                Command::Record { attempts, .. } => {
+                    self.attempts.extend(attempts);
                     Ok(Answer::Done)
                 }
                 _ => Err(StoreError::Unavailable),

@@ -207,12 +207,12 @@ impl Store {
         self.ask(|reply| Command::Take { destination, now, limit, reply }).await
     }
 
-    /// Notes what became of an attempt. One whose delivery has gone meanwhile changes nothing.
+    /// Notes what became of attempts. One whose delivery has gone meanwhile changes nothing.
     ///
     /// # Errors
     /// That the store cannot do it now.
-    pub async fn record(&self, attempt: Attempt) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Record { attempt, reply }).await
+    pub async fn record(&self, attempts: Vec<Attempt>) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Record { attempts, reply }).await
     }
 
     /// Makes due at `now` what waits because `destination` as a whole had failed.

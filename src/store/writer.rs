@@ -37,7 +37,7 @@ pub(super) type ReadJob = Box<
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Service> },
     Delete { name: Name, at: i64, reply: Reply<()> },
-    Record { attempt: Attempt, reply: Reply<()> },
+    Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
     Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
     Revive { destination: String, now: i64, reply: Reply<()> },
@@ -194,8 +194,10 @@ impl Writer {
         self.listening = if is_stale { next } else { before };
         self.services += done.services_added;
         for command in run {
-            if let Command::Record { attempt, .. } = command {
-                self.flying.remove(&(attempt.seq, attempt.destination.clone()));
+            if let Command::Record { attempts, .. } = command {
+                for attempt in attempts {
+                    self.flying.remove(&(attempt.seq, attempt.destination.clone()));
+                }
             }
         }
         self.tell(&done.raised);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Presentation;
+use super::{Presentation, Subject};
 use crate::core::alert::Reason;
 use crate::core::text;
 use crate::store::DueDelivery;
@@ -39,9 +39,39 @@ struct Uncertain {
     to: String,
 }
 
-pub(super) fn body(delivery: &DueDelivery, presentation: &Presentation, now: i64) -> String {
+/// What is said of the monitor itself.
+#[derive(Serialize)]
+struct MonitorBody<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    since: String,
+    sent_at: String,
+    text: String,
+}
+
+/// The object for one alert, or for the monitor itself; many alerts have one each.
+pub(super) fn body(subject: Subject<'_>, presentation: &Presentation, now: i64) -> Option<String> {
+    match subject {
+        Subject::One(delivery) => Some(one(delivery, presentation, now)),
+        Subject::Many(_) => None,
+        Subject::Monitor(alert) => Some(written(&MonitorBody {
+            id: &alert.id,
+            event_type: alert.event_type(),
+            since: text::rfc3339(alert.since),
+            sent_at: text::rfc3339(now),
+            text: text::of_monitor(alert, now, &presentation.zone),
+        })),
+    }
+}
+
+fn written(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("texts and numbers can always be written as JSON")
+}
+
+fn one(delivery: &DueDelivery, presentation: &Presentation, now: i64) -> String {
     let alert = &delivery.alert;
-    let body = Body {
+    written(&Body {
         id: &delivery.id,
         event_type: alert.kind.event_type(),
         name: alert.service.as_str(),
@@ -61,6 +91,5 @@ pub(super) fn body(delivery: &DueDelivery, presentation: &Presentation, now: i64
         created_at: text::rfc3339(alert.created_at),
         sent_at: text::rfc3339(now),
         text: text::of(alert, now, &presentation.zone),
-    };
-    serde_json::to_string(&body).expect("texts and numbers can always be written as JSON")
+    })
 }

@@ -3,13 +3,14 @@
 mod json;
 mod query;
 mod signature;
+mod subject;
 
 use jiff::tz::TimeZone;
+pub(super) use subject::Subject;
 use url::Url;
 
 use crate::config::{AlertFormat, Destination};
 use crate::core::alert::Alert;
-use crate::store::DueDelivery;
 
 /// How alerts speak of times and places.
 #[derive(Clone, Debug)]
@@ -33,26 +34,33 @@ impl Presentation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) uri: Url,
-    /// `None` asks by GET, `Some` posts this JSON.
-    pub(super) json: Option<String>,
+    /// `None` asks by GET, `Some` posts this.
+    pub(super) body: Option<String>,
+    pub(super) content_type: &'static str,
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// The request for `delivery` to `destination` as it leaves at `now`.
+impl Message {
+    /// Posts JSON.
+    fn json(uri: Url, body: String) -> Self {
+        Self { uri, body: Some(body), content_type: "application/json", headers: Vec::new() }
+    }
+}
+
+/// The request that tells `destination` of `subject` as it leaves at `now`; `None` where its format has no words for it.
 pub(super) fn message(
     destination: &Destination,
     presentation: &Presentation,
-    delivery: &DueDelivery,
+    subject: Subject<'_>,
     now: i64,
-) -> Message {
-    let (uri, json) = match destination.format {
-        AlertFormat::Json => {
-            (destination.uri.clone(), Some(json::body(delivery, presentation, now)))
-        }
-        AlertFormat::Query => (query::uri(&destination.uri, &delivery.alert), None),
+) -> Option<Message> {
+    let uri = destination.uri.clone();
+    let mut message = match destination.format {
+        AlertFormat::Json => Message::json(uri, json::body(subject, presentation, now)?),
+        AlertFormat::Query => query::message(uri, subject)?,
     };
-    let mut headers = destination.headers.clone();
-    let body = json.as_deref().unwrap_or_default();
-    headers.extend(signature::headers(&delivery.id, now, body, &destination.secrets));
-    Message { uri, json, headers }
+    let body = message.body.as_deref().unwrap_or_default();
+    let signed = signature::headers(subject.id(), now, body, &destination.secrets);
+    message.headers.extend(destination.headers.iter().cloned().chain(signed));
+    Some(message)
 }

@@ -2,15 +2,16 @@
 
 use url::Url;
 
-use crate::core::alert::Alert;
+use super::{Message, Subject};
 
-pub(super) fn uri(base: &Url, alert: &Alert) -> Url {
-    let mut uri = base.clone();
+/// The request for one alert; there are no words for many, or for the monitor itself.
+pub(super) fn message(mut uri: Url, subject: Subject<'_>) -> Option<Message> {
+    let Subject::One(delivery) = subject else { return None };
     let mut pairs = uri.query_pairs_mut();
-    pairs.append_pair("name", alert.service.as_str());
-    if let Some(last_ping) = alert.last_ping {
+    pairs.append_pair("name", delivery.alert.service.as_str());
+    if let Some(last_ping) = delivery.alert.last_ping {
         pairs.append_pair("last_ping", &last_ping.to_string());
     }
     drop(pairs);
-    uri
+    Some(Message { uri, body: None, content_type: "", headers: Vec::new() })
 }

@@ -1,0 +1,81 @@
+//! What a message is about, in the words that every format shares.
+
+use jiff::tz::TimeZone;
+use url::Url;
+
+use super::Presentation;
+use crate::core::alert::{Kind, MonitorAlert};
+use crate::core::limits::BUNDLE_LINES_MAX;
+use crate::core::text;
+use crate::store::DueDelivery;
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::alerting) enum Subject<'a> {
+    /// One alert.
+    One(&'a DueDelivery),
+    /// Many alerts that go out as one message, the longest waiting first; never empty.
+    Many(&'a [DueDelivery]),
+    /// The monitor itself.
+    Monitor(&'a MonitorAlert),
+}
+
+impl Subject<'_> {
+    /// The alert's id; of many, the first one's.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::One(delivery) => &delivery.id,
+            Self::Many(deliveries) => deliveries.first().map_or("", |delivery| &delivery.id),
+            Self::Monitor(alert) => &alert.id,
+        }
+    }
+
+    /// Whether it tells that all is well again.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::One(delivery) => delivery.alert.kind == Kind::Recovered,
+            Self::Many(deliveries) => {
+                deliveries.iter().all(|delivery| delivery.alert.kind == Kind::Recovered)
+            }
+            Self::Monitor(alert) => alert.is_over,
+        }
+    }
+
+    /// The same for everything that belongs to one outage, so that its end is matched with its beginning.
+    pub(super) fn outage_key(&self) -> String {
+        match self {
+            Self::One(delivery) => format!("overdue/{}", delivery.alert.service),
+            Self::Many(_) => "overdue/many".to_owned(),
+            Self::Monitor(alert) => format!("overdue monitor/{}", alert.since),
+        }
+    }
+
+    /// The first line: a headline for many, the alert's sentence for one.
+    pub(super) fn headline(&self, zone: &TimeZone, now: i64) -> String {
+        match self {
+            Self::One(delivery) => text::of(&delivery.alert, now, zone),
+            Self::Many(deliveries) => {
+                text::headline(deliveries.iter().map(|delivery| &delivery.alert))
+            }
+            Self::Monitor(alert) => text::of_monitor(alert, now, zone),
+        }
+    }
+
+    /// Everything below the headline, a line each: of many, those that are the longest overdue, and how many more.
+    pub(super) fn lines(&self, zone: &TimeZone, now: i64) -> Vec<String> {
+        let Self::Many(deliveries) = self else { return Vec::new() };
+        let mut alerts: Vec<_> = deliveries.iter().map(|delivery| &delivery.alert).collect();
+        alerts.sort_by_key(|alert| (alert.kind == Kind::Recovered, alert.outage_since));
+        let shown = alerts.iter().take(BUNDLE_LINES_MAX).map(|alert| text::of(alert, now, zone));
+        let more = alerts.len().saturating_sub(BUNDLE_LINES_MAX);
+        shown.chain((more > 0).then(|| format!("and {more} more"))).collect()
+    }
+
+    /// Where to look.
+    pub(super) fn link(&self, presentation: &Presentation) -> Option<Url> {
+        match self {
+            Self::One(delivery) => presentation.link(&delivery.alert),
+            Self::Many(_) | Self::Monitor(_) => presentation.base_url.clone(),
+        }
+    }
+}
