@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::alerting::{Client, ClientError, Courier, Presentation};
+use crate::alerting::{Client, ClientError, Courier, Presentation, Watchman};
 use crate::cli::greeting::{self, Greeting};
-use crate::cli::{Invocation, sink};
+use crate::cli::{Invocation, check_config, sink, test_alert};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::core::limits::SHUTDOWN_MS_MAX;
@@ -46,6 +46,12 @@ pub enum AppError {
     /// Logging cannot be started.
     #[error("cannot start logging: {0}")]
     Telemetry(String),
+    /// Nobody could be told.
+    #[error("cannot write to standard output: {0}")]
+    Output(std::io::Error),
+    /// A test alert did not arrive.
+    #[error("not every destination has accepted")]
+    NotAccepted,
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
@@ -64,6 +70,13 @@ pub async fn run(invocation: Invocation) -> Result<(), AppError> {
     match invocation {
         Invocation::Serve(config) => serve(&config, stop).await,
         Invocation::Sink(options) => receive(&options, stop).await,
+        Invocation::CheckConfig(config) => check_config::print(&config).map_err(AppError::Output),
+        Invocation::TestAlert(config, destinations) => {
+            let (client, now) = (Client::new()?, Clock::system().now());
+            let accepted =
+                test_alert::send(&destinations, &client, &presentation(&config), now).await;
+            if accepted { Ok(()) } else { Err(AppError::NotAccepted) }
+        }
     }
 }
 
@@ -82,6 +95,22 @@ async fn serve(config: &Config, stop: CancellationToken) -> Result<(), AppError>
         greeting::print(&app.greeting(), config, clock.now());
     }
     app.run(stop).await
+}
+
+/// Names the services that would fall silent with nobody told, where there are destinations at all.
+async fn warn_of_untold(store: &Store, config: &Config) -> Result<(), StoreError> {
+    if config.destinations.is_empty() {
+        return Ok(());
+    }
+    let (services, count) = store.untold(&config.routes()).await?;
+    if count > 0 {
+        warn!(?services, count, "no destination is told of these services");
+    }
+    Ok(())
+}
+
+fn presentation(config: &Config) -> Presentation {
+    Presentation { zone: config.zone.clone(), base_url: config.base_url.clone() }
 }
 
 async fn receive(options: &sink::Sink, stop: CancellationToken) -> Result<(), AppError> {
@@ -134,6 +163,7 @@ pub struct App {
     writer: tokio::task::JoinHandle<()>,
     sweeper: Sweeper,
     couriers: Vec<Courier>,
+    watchman: Watchman,
     /// Held until the end, so that no second server opens the file.
     lock: Option<File>,
 }
@@ -156,9 +186,9 @@ impl App {
         let store = opened.store;
         let writer = tokio::spawn(opened.writer.run());
         let summary = store.summary(clock.now()).await?;
+        warn_of_untold(&store, config).await?;
         let client = Client::new()?;
-        let presentation =
-            Presentation { zone: config.zone.clone(), base_url: config.base_url.clone() };
+        let presentation = presentation(config);
         let couriers = config.destinations.iter().map(|destination| {
             Courier::new(
                 destination.clone(),
@@ -169,6 +199,13 @@ impl App {
             )
         });
         let couriers = couriers.collect();
+        let watchman = Watchman::new(
+            &config.destinations,
+            store.health(),
+            client.clone(),
+            presentation.clone(),
+            clock.clone(),
+        );
         Ok(Self {
             address,
             database: opened.path,
@@ -179,6 +216,7 @@ impl App {
             writer,
             sweeper: Sweeper::new(store.clone(), clock, config.alert_history_seconds),
             couriers,
+            watchman,
             lock: opened.lock,
             store,
         })
@@ -199,7 +237,8 @@ impl App {
     /// # Errors
     /// [`AppError::PartEnded`], if a part died: better no process than one that looks alive and notices nothing.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
-        let Self { listener, router, store, mut writer, sweeper, couriers, lock, .. } = self;
+        let Self { listener, router, store, mut writer, sweeper, couriers, watchman, lock, .. } =
+            self;
         let mut parts = JoinSet::new();
         let until = stop.clone();
         parts.spawn(async move {
@@ -210,6 +249,11 @@ impl App {
         parts.spawn(async move {
             sweeper.run(until).await;
             "the sweeper"
+        });
+        let until = stop.clone();
+        parts.spawn(async move {
+            watchman.run(until).await;
+            "the watchman"
         });
         for courier in couriers {
             let until = stop.clone();

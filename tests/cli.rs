@@ -241,3 +241,162 @@ fn files_that_are_not_ours_stop_the_start_and_stay_as_they_are() {
         assert_eq!(std::fs::read(folder.path().join("other.db")).unwrap(), before);
     }
 }
+
+const TWO_DESTINATIONS: &str = r#"
+remind_every = "1h"
+
+[[destination]]
+name = "ops"
+uri = "https://example.com/hook/secret"
+secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+services = ["backup-*", "db/*"]
+alerts = ["overdue", "recovered"]
+
+[[destination]]
+name = "legacy"
+uri = "example.com/old"
+format = "query"
+"#;
+
+#[test]
+fn check_config_says_what_the_settings_come_to() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("overdue.toml"), TWO_DESTINATIONS).unwrap();
+    let output = overdue(folder.path()).arg("check-config").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @"the settings are right; it would listen on 127.0.0.1:4000
+  ops: overdue, recovered of some services to https://example.com, signed
+  legacy: overdue, reminder of all services to https://example.com");
+}
+
+#[test]
+fn check_config_says_everything_that_is_wrong_by_line() {
+    let file = r#"grace = "5x"
+
+[[destination]]
+name = "a b"
+uri = "https://example.com"
+
+[[destination]]
+name = "ops"
+uri = "gopher://example.com"
+
+[[destination]]
+name = "paging"
+uri = "https://example.com"
+format = "telegram"
+
+[[destination]]
+name = "globs"
+uri = "https://example.com"
+services = ["backup-[*"]
+
+[[destination]]
+name = "kinds"
+uri = "https://example.com"
+alerts = ["overdo"]
+
+[[destination]]
+name = "signed"
+uri = "https://example.com"
+secret = "hunter2"
+timeout = "10m"
+"#;
+    let said = refused(&["check-config"], &[], file);
+    assert!(!said.contains("hunter2"), "secrets are not shown: {said}");
+    let lines: Vec<&str> = said.lines().collect();
+    for (line, start) in [
+        (0, "overdue: overdue.toml line 4: name \"a b\" is not a name"),
+        (1, "overdue.toml line 9: uri \"gopher://example.com\" is not a web address"),
+        (2, "overdue.toml line 14: format \"telegram\" is not known: use json"),
+        (3, "overdue.toml line 19: services \"backup-[*\" is not a glob"),
+        (4, "overdue.toml line 24: alerts \"overdo\" is not known: use overdue"),
+        (5, "overdue.toml line 29: secret is not a secret: use whsec_"),
+        (6, "grace in overdue.toml \"5x\" is not a duration"),
+    ] {
+        assert!(
+            lines.get(line).is_some_and(|said| said.starts_with(start)),
+            "{start} is not line {line} of {said}"
+        );
+    }
+    let said = refused(&["check-config"], &[], "[[destination]]\nname = \"x\"\nurl = \"y\"\n");
+    assert!(said.contains("line 3") && said.contains("url"), "{said}");
+}
+
+#[tokio::test]
+async fn test_alert_sends_one_and_prints_the_answer() {
+    let mut receiver = support::Receiver::start().await;
+    let folder = TempDir::new().unwrap();
+    let file = format!("[[destination]]\nname = \"ops\"\nuri = \"{}\"\n", receiver.uri());
+    std::fs::write(folder.path().join("overdue.toml"), file).unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = overdue(folder.path());
+        command.arg("test-alert").args(arguments);
+        let output =
+            patiently("test-alert", tokio::process::Command::from(command).output()).await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said)
+    };
+    let address = receiver.address;
+    assert_eq!(run(&["ops"]).await, (Some(0), format!("ops (http://{address}): accepted\n")));
+    let alert = receiver.next().await.body;
+    assert_eq!(
+        (&alert["type"], &alert["name"]),
+        (&"service.overdue".into(), &"this is a test".into())
+    );
+    receiver.usually(support::Reply::Status(403));
+    let (code, said) = run(&[]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with(&format!(
+            "ops (http://{address}): not accepted: it answered 403 Forbidden\n"
+        )),
+        "{said}"
+    );
+    let (code, said) = run(&["opps"]).await;
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(1), "overdue: there is no destination \"opps\": there are ops\n")
+    );
+    assert!(!folder.path().join("overdue.db").exists());
+}
+
+#[tokio::test]
+async fn a_service_that_no_destination_is_told_of_is_named_at_the_start_and_when_it_is_new() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(
+        folder.path().join("overdue.toml"),
+        TWO_DESTINATIONS.replace("format = \"query\"", "services = [\"x\"]"),
+    )
+    .unwrap();
+    for expected in
+        ["no destination is told of this new service", "no destination is told of these services"]
+    {
+        let mut command = overdue(folder.path());
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .env("OVERDUE_LOG_FORMAT", "json")
+            .stderr(Stdio::piped());
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut next = async || -> serde_json::Value {
+            let line = patiently("a log line", lines.next_line()).await.unwrap().unwrap();
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
+        let mut said = next().await;
+        if said["message"] == "serving" {
+            let address = said["address"].as_str().unwrap().parse().unwrap();
+            for name in ["backup-db", "db/eu", "digest"] {
+                let target = format!("/ping?name={}&frequency=1h", name.replace('/', "%2F"));
+                assert_eq!(support::send(address, "GET", &target).await.unwrap().status, 200);
+            }
+            said = next().await;
+        }
+        assert_eq!(said["message"], expected, "{said}");
+        assert!(
+            format!("{said}").contains("digest") && !format!("{said}").contains("backup-db"),
+            "{said}"
+        );
+        child.kill().await.unwrap();
+    }
+}

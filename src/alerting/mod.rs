@@ -6,7 +6,10 @@
 mod client;
 mod courier;
 mod format;
+mod trial;
+mod watchman;
 
 pub use client::{Client, ClientError};
 pub use courier::{Courier, Step};
 pub use format::Presentation;
+pub use watchman::Watchman;

@@ -41,6 +41,9 @@ fn lines(greeting: &Greeting<'_>, config: &Config, now: i64) -> Vec<String> {
             "  alerts    PING_ALERT_URI is not set: they are only logged and stored".to_owned(),
         );
     }
+    if !config.destinations.is_empty() && config.base_url.is_none() {
+        lines.push("  links     OVERDUE_BASE_URL is not set: alerts carry none".to_owned());
+    }
     lines.push(format!("  try       curl 'http://{address}/ping?name=hello&frequency=10s'"));
     lines
 }

@@ -2,12 +2,14 @@
 //!
 //! Commands that serve are only read here; `app` wires them.
 
+pub mod check_config;
 pub mod greeting;
 pub mod sink;
+pub mod test_alert;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Environment, Settings};
+use crate::config::{Config, ConfigError, Destination, Environment, Settings};
 
 /// A persistent ping monitor: jobs call it when they run, and it alerts when they fall silent.
 ///
@@ -27,6 +29,10 @@ enum Command {
     Serve(Box<Settings>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
+    /// Say what is wrong with the settings, or what they come to
+    CheckConfig(Box<Settings>),
+    /// Send one alert to a destination, and print the answer
+    TestAlert(Box<test_alert::TestAlert>),
 }
 
 /// What the arguments ask for.
@@ -36,6 +42,10 @@ pub enum Invocation {
     Serve(Box<Config>),
     /// `overdue sink`.
     Sink(sink::Sink),
+    /// `overdue check-config`, of settings that are right.
+    CheckConfig(Box<Config>),
+    /// `overdue test-alert`, to these destinations.
+    TestAlert(Box<Config>, Vec<Destination>),
 }
 
 /// Reads the arguments and what they leave to the environment and `overdue.toml`. Arguments that cannot be read, and
@@ -47,12 +57,18 @@ pub fn parse() -> Result<Invocation, ConfigError> {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment { variables: std::env::vars_os().collect(), folder: ".".into() };
-    let (settings, matches) = match cli.command {
-        Some(Command::Sink(sink)) => return Ok(Invocation::Sink(sink)),
-        Some(Command::Serve(settings)) => {
-            (*settings, matches.subcommand_matches("serve").unwrap_or(&matches))
+    let inner = matches.subcommand().map_or(&matches, |(_, inner)| inner);
+    let resolved = |settings: &Settings| settings.resolve(inner, &environment).map(Box::new);
+    Ok(match cli.command {
+        Some(Command::Sink(sink)) => Invocation::Sink(sink),
+        Some(Command::CheckConfig(settings)) => Invocation::CheckConfig(resolved(&settings)?),
+        Some(Command::TestAlert(test)) => {
+            let config = resolved(&test.settings)?;
+            let destinations =
+                test.chosen(&config).map_err(|sentence| ConfigError(vec![sentence]))?;
+            Invocation::TestAlert(config, destinations)
         }
-        None => (cli.settings, &matches),
-    };
-    Ok(Invocation::Serve(Box::new(settings.resolve(matches, &environment)?)))
+        Some(Command::Serve(settings)) => Invocation::Serve(resolved(&settings)?),
+        None => Invocation::Serve(resolved(&cli.settings)?),
+    })
 }

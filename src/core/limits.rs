@@ -81,6 +81,12 @@ pub const DESTINATIONS_MAX: usize = 100;
 /// The longest name of a destination.
 pub const DESTINATION_NAME_CHARS_MAX: usize = 64;
 
+/// Services of which no destination is told that are named at the start; the others are counted.
+pub const UNTOLD_NAMES_MAX: usize = 10;
+
+/// Names that one read goes through.
+pub const NAMES_PAGE_ROWS_MAX: i64 = 5000;
+
 /// Alerts that wait for a chat, a phone or a mailbox before they go out as one message.
 pub const BUNDLE_ALERTS_MIN: usize = 11;
 

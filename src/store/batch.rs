@@ -148,6 +148,13 @@ impl<'a> Batch<'a> {
         let is_new = matches!(slot.now, Now::Absent);
         let change = service::ping(stored, ping, self.rules.grace).map_err(StoreError::Refused)?;
         self.services += i64::from(is_new);
+        let routes = &self.rules.routes;
+        if is_new
+            && !routes.is_empty()
+            && !routes.iter().any(|route| route.takes_service(&ping.name))
+        {
+            warn!(service = ?ping.name.as_str(), "no destination is told of this new service");
+        }
         self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;

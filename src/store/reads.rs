@@ -8,6 +8,9 @@ use tracing::error;
 
 use super::writer::Command;
 use super::{Store, StoreError, sql};
+use crate::core::alert::Route;
+use crate::core::limits::{NAMES_PAGE_ROWS_MAX, UNTOLD_NAMES_MAX};
+use crate::core::name::Name;
 
 /// What the database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,43 @@ impl Store {
                     overdue: row.try_get(1)?,
                     last_ping: row.try_get(2)?,
                 })
+            })
+        })
+        .await
+    }
+
+    /// The first few services that no destination is told of, and how many there are. Rows that cannot be read are left
+    /// out.
+    ///
+    /// # Errors
+    /// That the store cannot be read now.
+    pub async fn untold(&self, routes: &[Route]) -> Result<(Vec<String>, usize), StoreError> {
+        let (mut first, mut count, mut after) = (Vec::new(), 0, i64::MIN);
+        if routes.iter().any(|route| route.services.is_none()) {
+            return Ok((first, count));
+        }
+        loop {
+            let page = self.names(after).await?;
+            let Some((last, _)) = page.last() else { return Ok((first, count)) };
+            after = *last;
+            for name in page.into_iter().filter_map(|(_, name)| Name::parse(name?).ok()) {
+                if routes.iter().any(|route| route.takes_service(&name)) {
+                    continue;
+                }
+                count += 1;
+                if first.len() < UNTOLD_NAMES_MAX {
+                    first.push(name.as_str().to_owned());
+                }
+            }
+        }
+    }
+
+    async fn names(&self, after: i64) -> Result<Vec<(i64, Option<String>)>, StoreError> {
+        self.read(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query(sql::SERVICES_NAMES).bind(after).bind(NAMES_PAGE_ROWS_MAX);
+                let rows = query.fetch_all(connection).await?;
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1).ok()))).collect()
             })
         })
         .await

@@ -221,6 +221,10 @@ statements! {
             gap_to = excluded.gap_to,
             hold_until = excluded.hold_until";
 
+    /// Up to `?2` services behind the row `?1`: id and name.
+    SERVICES_NAMES = "
+        SELECT id, name FROM services WHERE id > ?1 ORDER BY id LIMIT ?2";
+
     /// How many services there are.
     SERVICES_COUNT = "
         SELECT count(*) FROM services";

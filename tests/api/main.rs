@@ -13,3 +13,4 @@ mod house;
 mod outages;
 mod pings;
 mod sweeps;
+mod watchman;
