@@ -7,9 +7,10 @@
 //! waited for it is due at once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -17,7 +18,7 @@ use tracing::{error, info, warn};
 use super::client::{Answer, Client};
 use super::format::{Presentation, Subject};
 use crate::clock::Clock;
-use crate::config::Destination;
+use crate::config::{AlertFormat, Destination};
 use crate::core::limits::{BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
 use crate::core::retry;
 use crate::store::{Attempt, AttemptOutcome, DueDelivery, Store, StoreError};
@@ -40,6 +41,8 @@ pub struct Courier {
     clock: Clock,
     raised: watch::Receiver<u64>,
     in_flight: JoinSet<Landed>,
+    /// As many as may be on their way at a time.
+    lines: Arc<Semaphore>,
     /// The alerts (by `seq`) that are in flight.
     taken: HashSet<i64>,
     failing: Option<Failing>,
@@ -77,6 +80,7 @@ impl Courier {
             clock,
             raised,
             in_flight: JoinSet::new(),
+            lines: Arc::new(Semaphore::new(DELIVERIES_IN_FLIGHT_MAX)),
             taken: HashSet::new(),
             failing: None,
         }
@@ -124,7 +128,7 @@ impl Courier {
             for (seq, reason) in due.unreadable {
                 self.give_up(seq, now, reason).await?;
             }
-            for bundle in bundled(due.deliveries, self.destination.format.bundle_min()) {
+            for bundle in bundled(due.deliveries, self.destination.format) {
                 self.send(bundle, now);
             }
         }
@@ -152,7 +156,10 @@ impl Courier {
         let (client, store, clock) = (self.client.clone(), self.store.clone(), self.clock.clone());
         let (destination, presentation) = (self.destination.clone(), self.presentation.clone());
         let was_probe = self.failing.is_some();
+        let lines = Arc::clone(&self.lines);
         self.in_flight.spawn(async move {
+            // Of a bundle that is sent singly most wait here; the semaphore is never closed.
+            let _line = lines.acquire_owned().await;
             let subject = match bundle.as_slice() {
                 [delivery] => Subject::One(delivery),
                 deliveries => Subject::Many(deliveries),
@@ -241,12 +248,16 @@ fn pause(attempts: i64, asked_seconds: Option<i64>) -> i64 {
     asked_seconds.unwrap_or_else(|| retry::delay_seconds(attempts, fastrand::f64()))
 }
 
-/// What goes out as one message: each delivery by itself, or all of them where that many wait.
-fn bundled(deliveries: Vec<DueDelivery>, bundle_min: Option<usize>) -> Vec<Vec<DueDelivery>> {
-    if bundle_min.is_some_and(|min| deliveries.len() >= min) {
-        return vec![deliveries];
+/// What goes out as one message: each delivery by itself, or, where that many wait, all that may go together.
+fn bundled(deliveries: Vec<DueDelivery>, format: AlertFormat) -> Vec<Vec<DueDelivery>> {
+    let (together, apart): (Vec<_>, Vec<_>) =
+        deliveries.into_iter().partition(|delivery| format.bundles(delivery.alert.kind));
+    let alone = |delivery| vec![delivery];
+    let apart = apart.into_iter().map(alone);
+    if format.bundle_min().is_some_and(|min| together.len() >= min) {
+        return std::iter::once(together).chain(apart).collect();
     }
-    deliveries.into_iter().map(|delivery| vec![delivery]).collect()
+    together.into_iter().map(alone).chain(apart).collect()
 }
 
 /// Has the store note attempts, for as long as it takes: an accepted alert that is not noted would be sent again.

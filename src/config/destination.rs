@@ -13,7 +13,10 @@ use url::Url;
 use super::ConfigError;
 use super::value::Given;
 use crate::core::alert::{Kind, Route};
-use crate::core::limits::{DELIVERY_SECONDS_MAX, DESTINATION_NAME_CHARS_MAX, DESTINATIONS_MAX};
+use crate::core::limits::{
+    BUNDLE_ALERTS_MIN, DELIVERY_SECONDS_MAX, DESTINATION_NAME_CHARS_MAX, DESTINATIONS_MAX,
+    PAGER_BUNDLE_ALERTS_MIN,
+};
 
 /// Where alerts go.
 #[derive(Clone, Debug)]
@@ -58,23 +61,56 @@ pub enum AlertFormat {
     Json,
     /// `GET URI?name=…&last_ping=UNIX_SECONDS`.
     Query,
+    /// A Slack incoming webhook.
+    Slack,
+    /// A Discord webhook.
+    Discord,
+    /// A topic of ntfy.
+    Ntfy,
+    /// PagerDuty's Events API v2.
+    Pagerduty,
 }
 
 impl AlertFormat {
     /// The words of the setting.
-    const WORDS: [(&'static str, Self); 2] = [("json", Self::Json), ("query", Self::Query)];
+    const WORDS: [(&'static str, Self); 6] = [
+        ("json", Self::Json),
+        ("query", Self::Query),
+        ("slack", Self::Slack),
+        ("discord", Self::Discord),
+        ("ntfy", Self::Ntfy),
+        ("pagerduty", Self::Pagerduty),
+    ];
+
+    /// The one that a URI asks for by whom it calls.
+    fn of(uri: &Url) -> Self {
+        match uri.host_str().unwrap_or_default() {
+            "hooks.slack.com" => Self::Slack,
+            "discord.com" | "discordapp.com" => Self::Discord,
+            "ntfy.sh" => Self::Ntfy,
+            "events.pagerduty.com" => Self::Pagerduty,
+            _ => Self::Json,
+        }
+    }
 
     /// How many alerts have to wait to go out as one message; `None`: each is one.
     pub fn bundle_min(self) -> Option<usize> {
         match self {
             Self::Json | Self::Query => None,
+            Self::Slack | Self::Discord | Self::Ntfy => Some(BUNDLE_ALERTS_MIN),
+            Self::Pagerduty => Some(PAGER_BUNDLE_ALERTS_MIN),
         }
+    }
+
+    /// Whether alerts of this kind may go out together. What resolves an incident has to name it.
+    pub fn bundles(self, kind: Kind) -> bool {
+        self != Self::Pagerduty || kind != Kind::Recovered
     }
 
     /// What it can tell of.
     fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Json => &Kind::ALL,
+            Self::Json | Self::Slack | Self::Discord | Self::Ntfy | Self::Pagerduty => &Kind::ALL,
             Self::Query => &[Kind::Overdue, Kind::Reminder],
         }
     }
@@ -128,8 +164,11 @@ pub(super) fn default(
 ) -> Result<Option<Destination>, ConfigError> {
     let format = format.map(|given| given.one_of(&AlertFormat::WORDS)).transpose()?;
     let secrets = secret.map(secrets).transpose()?.unwrap_or_default();
-    let Some(uri) = uri.map(address).transpose()? else { return Ok(None) };
-    let destination = Destination::new("default", uri, format.unwrap_or(AlertFormat::Json));
+    let Some(given) = uri else { return Ok(None) };
+    let uri = address(given)?;
+    let format = format.unwrap_or_else(|| AlertFormat::of(&uri));
+    check_key(&uri, format, given)?;
+    let destination = Destination::new("default", uri, format);
     Ok(Some(Destination { secrets, ..destination }))
 }
 
@@ -188,8 +227,9 @@ fn from_table(
     let uri = address(&given(&table.uri, "uri"))?;
     let format =
         table.format.as_ref().map(|format| given(format, "format").one_of(&AlertFormat::WORDS));
-    let mut destination =
-        Destination::new(&name.text, uri, format.transpose()?.unwrap_or(AlertFormat::Json));
+    let format = format.transpose()?.unwrap_or_else(|| AlertFormat::of(&uri));
+    check_key(&uri, format, &given(&table.uri, "uri"))?;
+    let mut destination = Destination::new(&name.text, uri, format);
     if let Some(secret) = &table.secret {
         destination.secrets = secrets(&given(secret, "secret"))?;
     }
@@ -255,6 +295,18 @@ pub(super) fn address(given: &Given) -> Result<Url, ConfigError> {
     let is_web = matches!(uri.scheme(), "http" | "https")
         && uri.host_str().is_some_and(|host| !host.is_empty());
     if is_web { Ok(uri) } else { Err(wrong()) }
+}
+
+/// PagerDuty takes its key in the body; here it is given with the address, which is not shown as it holds a secret.
+fn check_key(uri: &Url, format: AlertFormat, given: &Given) -> Result<(), ConfigError> {
+    if format != AlertFormat::Pagerduty || uri.query_pairs().any(|(name, _)| name == "routing_key")
+    {
+        return Ok(());
+    }
+    Err(ConfigError::one(format!(
+        "{} has no routing key: use https://events.pagerduty.com/v2/enqueue?routing_key=KEY",
+        given.from
+    )))
 }
 
 /// Keys as Standard Webhooks writes them: `whsec_` and base64, several separated by spaces. The value is never shown.

@@ -43,7 +43,8 @@ pub struct Settings {
     #[serde(deserialize_with = "scalar")]
     alert_uri: Option<String>,
 
-    /// What alerts look like: json, or query (GET URI?name=…&last_ping=…) [default: json]
+    /// What alerts look like: json, query (GET URI?name=…&last_ping=…), slack, discord, ntfy or pagerduty [default: by
+    /// the address, else json]
     #[arg(long, env = "OVERDUE_ALERT_FORMAT", value_name = "FORMAT")]
     #[serde(deserialize_with = "scalar")]
     alert_format: Option<String>,

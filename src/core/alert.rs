@@ -135,6 +135,14 @@ impl Alert {
         (self.kind == Kind::Recovered).then(|| (self.about - self.outage_since).max(0))
     }
 
+    /// A key that every alert of one outage shares, and no other: a hash, as names can be long.
+    pub fn outage_key(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.service.as_str());
+        hash.update(self.outage_since.to_be_bytes());
+        shown_id(&hash.finalize()).replacen("alr_", "out_", 1)
+    }
+
     /// The id: `alr_` and 26 characters derived from the name, the kind and the second it is about.
     ///
     /// `occurrence` counts earlier alerts of just these, from 0: the same schedule can make the same deadline pass

@@ -9,6 +9,7 @@ mod bad_input;
 mod browsers_and_proxies;
 mod destinations;
 mod fairness;
+mod formats;
 mod house;
 mod outages;
 mod pings;

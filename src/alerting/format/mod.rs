@@ -1,8 +1,12 @@
 //! What alerts look like on their way: one file a format.
 
+mod discord;
 mod json;
+mod ntfy;
+mod pagerduty;
 mod query;
 mod signature;
+mod slack;
 mod subject;
 
 use jiff::tz::TimeZone;
@@ -58,9 +62,30 @@ pub(super) fn message(
     let mut message = match destination.format {
         AlertFormat::Json => Message::json(uri, json::body(subject, presentation, now)?),
         AlertFormat::Query => query::message(uri, subject)?,
+        AlertFormat::Slack => slack::message(uri, subject, presentation, now),
+        AlertFormat::Discord => discord::message(uri, subject, presentation, now),
+        AlertFormat::Ntfy => ntfy::message(uri, subject, presentation, now),
+        AlertFormat::Pagerduty => pagerduty::message(uri, subject, presentation, now),
     };
     let body = message.body.as_deref().unwrap_or_default();
     let signed = signature::headers(subject.id(), now, body, &destination.secrets);
     message.headers.extend(destination.headers.iter().cloned().chain(signed));
     Some(message)
+}
+
+/// The beginning of `text`, if it is longer than so many characters.
+fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The beginning of `text`, if it is longer than so many bytes.
+fn cut_bytes(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
 }

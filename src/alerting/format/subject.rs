@@ -41,12 +41,13 @@ impl Subject<'_> {
         }
     }
 
-    /// The same for everything that belongs to one outage, so that its end is matched with its beginning.
+    /// The same for everything that belongs to one outage, so that its end is matched with its beginning: short, as
+    /// names can be long.
     pub(super) fn outage_key(&self) -> String {
         match self {
-            Self::One(delivery) => format!("overdue/{}", delivery.alert.service),
-            Self::Many(_) => "overdue/many".to_owned(),
-            Self::Monitor(alert) => format!("overdue monitor/{}", alert.since),
+            Self::One(delivery) => delivery.alert.outage_key(),
+            Self::Many(_) => format!("many-{}", self.id()),
+            Self::Monitor(alert) => format!("monitor-{}", alert.since),
         }
     }
 

@@ -1,0 +1,31 @@
+//! `slack`: an incoming webhook, <https://api.slack.com/messaging/webhooks>.
+
+use serde_json::json;
+use url::Url;
+
+use super::{Message, Presentation, Subject, cut};
+
+/// Slack cuts texts longer than this, <https://docs.slack.dev/changelog/2018-truncating-really-long-messages>.
+const TEXT_CHARS_MAX: usize = 4000;
+
+pub(super) fn message(
+    uri: Url,
+    subject: Subject<'_>,
+    presentation: &Presentation,
+    now: i64,
+) -> Message {
+    let link = subject
+        .link(presentation)
+        .map_or_else(String::new, |link| format!("\n<{}|Open>", escaped(link.as_str())));
+    let mut lines = vec![subject.headline(&presentation.zone, now)];
+    lines.extend(subject.lines(&presentation.zone, now));
+    let text = escaped(&lines.join("\n"));
+    let text = cut(&text, TEXT_CHARS_MAX - link.chars().count());
+    Message::json(uri, json!({ "text": text + &link }).to_string())
+}
+
+/// What Slack would take for its own: without `<` there is no link and no mention,
+/// <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,197 @@
+//! What each format sends: one alert, its end, many alerts, and names that would like to be more than names.
+
+use overdue::config::Destination;
+use overdue::store::Rules;
+use serde_json::Value;
+
+use crate::house::{House, TEN, destinations_of, rules};
+use crate::support::{Got, Receiver};
+
+/// A name that every format has to disarm.
+const HOSTILE: &str = "<!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾";
+
+struct Office {
+    house: House,
+    receiver: Receiver,
+    destination: Destination,
+}
+
+impl Office {
+    async fn of(format: &str, path: &str) -> Self {
+        let receiver = Receiver::start().await;
+        let uri = format!("http://{}{path}", receiver.address);
+        let file =
+            format!("[[destination]]\nname = \"here\"\nuri = \"{uri}\"\nformat = \"{format}\"\n");
+        let destination = destinations_of(&file).unwrap().remove(0);
+        let house = House::with(Rules { routes: vec![destination.route.clone()], ..rules() }).await;
+        Self { house, receiver, destination }
+    }
+
+    /// Lets `count` services called `name`, and a number, fall silent for ten minutes.
+    async fn silence(&self, name: &str, count: usize) {
+        for number in 0..count {
+            let name = if count == 1 { name.to_owned() } else { format!("{name} {number}") };
+            let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            self.house.ping(&format!("name={name}&frequency=10m&timestamp={}", TEN - 1200)).await;
+        }
+        assert_eq!(self.house.sweep_at(self.house.clock.now() + 1).await, count);
+    }
+
+    /// Delivers what is due, and returns what arrived.
+    async fn deliver(&mut self) -> Vec<Got> {
+        let mut courier = self.house.courier(&self.destination);
+        while courier.step(self.house.clock.now()).await.unwrap() != overdue::alerting::Step::Idle {
+            courier.settle().await;
+        }
+        self.receiver.rest()
+    }
+
+    async fn bodies(&mut self) -> Vec<Value> {
+        self.deliver().await.into_iter().map(|got| got.body).collect()
+    }
+}
+
+fn pretty(body: &Value) -> String {
+    serde_json::to_string_pretty(body).unwrap()
+}
+
+#[tokio::test]
+async fn slack_gets_a_text_in_which_a_name_is_only_a_name() {
+    let mut office = Office::of("slack", "/services/T/B/x").await;
+    office.silence(HOSTILE, 1).await;
+    let bodies = office.bodies().await;
+    insta::assert_snapshot!(pretty(&bodies[0]), @r#"{
+  "text": "OVERDUE &lt;!channel&gt; &amp; @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: &lt;!channel&gt; &amp; @everyone **b** \"q\" [x](https://evil.example) 💾"
+}"#);
+}
+
+#[tokio::test]
+async fn discord_gets_a_content_that_mentions_nobody() {
+    let mut office = Office::of("discord", "/api/webhooks/1/x").await;
+    office.silence(HOSTILE, 1).await;
+    let bodies = office.bodies().await;
+    insta::assert_snapshot!(pretty(&bodies[0]), @r#"{
+  "allowed_mentions": {
+    "parse": []
+  },
+  "content": "OVERDUE \\<!channel\\> & \\@ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: \\<!channel\\> & \\@everyone \\*\\*b\\*\\* \"q\" \\[x\\](https:\\//evil.example) 💾"
+}"#);
+}
+
+#[tokio::test]
+async fn ntfy_gets_a_message_for_its_topic_at_the_root() {
+    let mut office = Office::of("ntfy", "/base/my-topic").await;
+    office.silence(HOSTILE, 1).await;
+    let got = office.deliver().await.remove(0);
+    assert_eq!((got.method.as_str(), got.uri.as_str()), ("POST", "/base/"));
+    insta::assert_snapshot!(pretty(&got.body), @r#"{
+  "message": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾",
+  "priority": 4,
+  "tags": [
+    "rotating_light"
+  ],
+  "topic": "my-topic"
+}"#);
+}
+
+#[tokio::test]
+async fn pagerduty_triggers_and_resolves_under_one_key() {
+    let mut office = Office::of("pagerduty", "/v2/enqueue?routing_key=R0").await;
+    office.silence("daily_digest", 1).await;
+    office.house.get("/ping/daily_digest").await;
+    let got = office.deliver().await;
+    assert_eq!(got[0].uri, "/v2/enqueue", "the key is in the body alone");
+    insta::assert_snapshot!(pretty(&got[0].body), @r#"{
+  "dedup_key": "out_cw4dqkhx56jm3gpwjo25jjzpcq",
+  "event_action": "trigger",
+  "payload": {
+    "custom_details": {
+      "alerts": []
+    },
+    "severity": "error",
+    "source": "overdue",
+    "summary": "OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last ping 09:40.",
+    "timestamp": "2026-11-25T10:00:01Z"
+  },
+  "routing_key": "R0"
+}"#);
+    assert_eq!(got[1].body["event_action"], "resolve");
+    assert_eq!(got[1].body["dedup_key"], got[0].body["dedup_key"]);
+}
+
+#[tokio::test]
+async fn a_key_of_pagerduty_that_is_missing_stops_the_start() {
+    let file =
+        "[[destination]]\nname = \"pager\"\nuri = \"https://events.pagerduty.com/v2/enqueue\"\n";
+    let error = destinations_of(file).unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"overdue.toml line 3: uri has no routing key: use https://events.pagerduty.com/v2/enqueue?routing_key=KEY");
+}
+
+#[tokio::test]
+async fn the_format_is_chosen_by_the_address_where_none_is_given() {
+    use overdue::config::AlertFormat::{Discord, Json, Ntfy, Pagerduty, Slack};
+    for (uri, format) in [
+        ("https://hooks.slack.com/services/x", Slack),
+        ("https://discord.com/api/webhooks/1/x", Discord),
+        ("ntfy.sh/topic", Ntfy),
+        ("https://events.pagerduty.com/v2/enqueue?routing_key=x", Pagerduty),
+        ("https://example.com/slack", Json),
+    ] {
+        let file = format!("[[destination]]\nname = \"x\"\nuri = \"{uri}\"\n");
+        assert_eq!(destinations_of(&file).unwrap()[0].format, format, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn up_to_ten_alerts_are_a_message_each_and_more_are_one() {
+    let mut office = Office::of("ntfy", "/topic").await;
+    office.silence("job", 10).await;
+    assert_eq!(office.bodies().await.len(), 10);
+    office.silence("other", 11).await;
+    let bodies = office.bodies().await;
+    assert_eq!(bodies.len(), 1);
+    assert!(bodies[0]["message"].as_str().unwrap().starts_with("11 OVERDUE\nOVERDUE other "));
+    assert_eq!(
+        office.house.count("SELECT count(*) FROM deliveries WHERE state = 'delivered'").await,
+        21
+    );
+}
+
+#[tokio::test]
+async fn three_hundred_alerts_are_one_message_within_the_services_limit() {
+    let long = format!("{HOSTILE}{}", "&".repeat(150));
+    for (format, path, field, chars_max) in [
+        ("slack", "/x", "text", 4000),
+        ("discord", "/x", "content", 2000),
+        ("ntfy", "/x", "message", 4000),
+    ] {
+        for name in ["job", long.as_str()] {
+            let mut office = Office::of(format, path).await;
+            office.silence(name, 300).await;
+            let bodies = office.bodies().await;
+            assert_eq!(bodies.len(), 1, "{format}");
+            let text = bodies[0][field].as_str().unwrap();
+            assert!(text.starts_with("300 OVERDUE\n"), "{format}: {text}");
+            assert!(text.chars().count() <= chars_max, "{format}: {}", text.len());
+            if name == "job" && format == "slack" {
+                assert!(text.ends_with("and 280 more"), "{text}");
+                assert_eq!(text.lines().count(), 22);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_storm_is_one_incident_of_pagerduty_and_every_recovery_resolves_its_own() {
+    let mut office = Office::of("pagerduty", "/v2/enqueue?routing_key=R0").await;
+    office.silence("job", 51).await;
+    let bodies = office.bodies().await;
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(bodies[0]["payload"]["summary"], "51 OVERDUE. Resolve this incident by hand.");
+    for number in 0..51 {
+        office.house.get(&format!("/ping/job%20{number}")).await;
+    }
+    let bodies = office.bodies().await;
+    assert_eq!(bodies.len(), 51);
+    assert!(bodies.iter().all(|body| body["event_action"] == "resolve"));
+}
