@@ -2,6 +2,7 @@
 
 use overdue::config::Destination;
 use overdue::store::Rules;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::Value;
 
 use crate::house::{House, TEN, destinations_of, rules};
@@ -31,7 +32,7 @@ impl Office {
     async fn silence(&self, name: &str, count: usize) {
         for number in 0..count {
             let name = if count == 1 { name.to_owned() } else { format!("{name} {number}") };
-            let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let name = percent_encode(name.as_bytes(), NON_ALPHANUMERIC);
             self.house.ping(&format!("name={name}&frequency=10m&timestamp={}", TEN - 1200)).await;
         }
         assert_eq!(self.house.sweep_at(self.house.clock.now() + 1).await, count);
