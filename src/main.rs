@@ -17,5 +17,8 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     let invocation = overdue::cli::parse()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(overdue::app::run(invocation))?)
+    let result = runtime.block_on(overdue::app::run(invocation));
+    // What is still running then was given its time.
+    runtime.shutdown_background();
+    Ok(result?)
 }

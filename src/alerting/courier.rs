@@ -19,7 +19,9 @@ use super::client::{Answer, Client};
 use super::format::{Presentation, Subject};
 use crate::clock::Clock;
 use crate::config::{AlertFormat, Destination};
-use crate::core::limits::{BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_GRACE_MS};
+use crate::core::limits::{
+    BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_DELIVERIES_MS_MAX,
+};
 use crate::core::retry;
 use crate::store::{Attempt, AttemptOutcome, DueDelivery, Store, StoreError};
 
@@ -106,7 +108,10 @@ impl Courier {
                 self.land(landed).await;
             }
         };
-        if tokio::time::timeout(Duration::from_millis(SHUTDOWN_GRACE_MS), rest).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(SHUTDOWN_DELIVERIES_MS_MAX), rest)
+            .await
+            .is_err()
+        {
             warn!(destination = ?self.destination.name, deliveries = self.taken.len(), "stopped while in flight; they are repeated at the next start");
         }
     }

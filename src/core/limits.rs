@@ -123,8 +123,15 @@ pub const DELIVERY_RETRY_SECONDS_MAX: i64 = 2 * 24 * 60 * 60;
 /// Characters of a delivery's error that are kept.
 pub const DELIVERY_ERROR_CHARS_MAX: usize = 300;
 
-/// How long requests under way, and alerts in flight, may take to finish once the program was told to stop.
-pub const SHUTDOWN_GRACE_MS: u64 = 3000;
+/// How long requests under way may take to finish once the program was told to stop: longer than the store waits for a
+/// lock, so that what was accepted is answered.
+pub const SHUTDOWN_REQUESTS_MS_MAX: u64 = BUSY_MS_MAX + 1000;
+
+/// How long alerts in flight may take to finish once the program was told to stop. They are rows, so none is lost.
+pub const SHUTDOWN_DELIVERIES_MS_MAX: u64 = 3000;
+
+/// How long the last note in the database may wait for a lock.
+pub const SHUTDOWN_BUSY_MS_MAX: i64 = 500;
 
 /// How long the whole stop may take before the process ends anyway.
-pub const SHUTDOWN_MS_MAX: u64 = 9500;
+pub const SHUTDOWN_MS_MAX: u64 = 9000;

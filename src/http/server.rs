@@ -13,7 +13,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::core::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_SECONDS_MAX, SHUTDOWN_GRACE_MS};
+use crate::core::limits::{
+    CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_SECONDS_MAX, SHUTDOWN_REQUESTS_MS_MAX,
+};
 
 /// How long to wait before accepting again when the system has no more connections to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,7 +35,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(HEAD_SECONDS_MAX),
-            shutdown: Duration::from_millis(SHUTDOWN_GRACE_MS),
+            shutdown: Duration::from_millis(SHUTDOWN_REQUESTS_MS_MAX),
             connections: CONNECTIONS_MAX,
         }
     }

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::core::alert::Kind;
 use crate::core::limits::{
     BATCH_COMMANDS_MAX, LISTENING_BATCH_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX,
-    UNREADABLE_ROWS_REMEMBERED_MAX,
+    SHUTDOWN_BUSY_MS_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
 };
 use crate::core::listening::Listening;
 use crate::core::name::Name;
@@ -123,8 +123,11 @@ impl Writer {
     async fn close(mut self) -> Result<(), sqlx::Error> {
         let next = self.listening.heard_at(self.clock.now(), self.rules.hold_seconds);
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
-        listening::store(&mut connection, next).await?;
-        connection.close().await
+        // The connection ends with this, so nothing else waits less.
+        let patience = sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {SHUTDOWN_BUSY_MS_MAX}"));
+        sqlx::query(patience).execute(&mut connection).await?;
+        let noted = listening::store(&mut connection, next).await;
+        connection.close().await.and(noted)
     }
 
     /// Does what waits, in order: runs of commands that share a transaction, and those that have their own.
