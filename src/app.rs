@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::alerting::{Client, ClientError, Courier, Presentation, Watchman};
+use crate::alerting::{Client, ClientError, Courier, Heart, Presentation, Pulse, Watchman};
 use crate::cli::greeting::{self, Greeting};
 use crate::cli::{Invocation, check_config, sink, test_alert};
 use crate::clock::Clock;
@@ -164,6 +164,7 @@ pub struct App {
     sweeper: Sweeper,
     couriers: Vec<Courier>,
     watchman: Watchman,
+    heart: Option<Heart>,
     /// Held until the end, so that no second server opens the file.
     lock: Option<File>,
 }
@@ -189,12 +190,14 @@ impl App {
         warn_of_untold(&store, config).await?;
         let client = Client::new()?;
         let presentation = presentation(config);
+        let pulse = Pulse::default();
         let couriers = config.destinations.iter().map(|destination| {
             Courier::new(
                 destination.clone(),
                 store.clone(),
                 client.clone(),
                 presentation.clone(),
+                pulse.clone(),
                 clock.clone(),
             )
         });
@@ -206,6 +209,9 @@ impl App {
             presentation.clone(),
             clock.clone(),
         );
+        let heart = config.heartbeat_uri.clone().map(|uri| {
+            Heart::new(uri, pulse.clone(), store.health(), client.clone(), clock.clone())
+        });
         Ok(Self {
             address,
             database: opened.path,
@@ -217,6 +223,7 @@ impl App {
             sweeper: Sweeper::new(store.clone(), clock, config.alert_history_seconds),
             couriers,
             watchman,
+            heart,
             lock: opened.lock,
             store,
         })
@@ -237,8 +244,18 @@ impl App {
     /// # Errors
     /// [`AppError::PartEnded`], if a part died: better no process than one that looks alive and notices nothing.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
-        let Self { listener, router, store, mut writer, sweeper, couriers, watchman, lock, .. } =
-            self;
+        let Self {
+            listener,
+            router,
+            store,
+            mut writer,
+            sweeper,
+            couriers,
+            watchman,
+            heart,
+            lock,
+            ..
+        } = self;
         let mut parts = JoinSet::new();
         let until = stop.clone();
         parts.spawn(async move {
@@ -255,6 +272,13 @@ impl App {
             watchman.run(until).await;
             "the watchman"
         });
+        if let Some(heart) = heart {
+            let until = stop.clone();
+            parts.spawn(async move {
+                heart.run(until).await;
+                "the heart"
+            });
+        }
         for courier in couriers {
             let until = stop.clone();
             parts.spawn(async move {

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use url::Url;
 
 use super::format::{self, Message, Presentation, Subject};
 use crate::config::Destination;
-use crate::core::limits::{DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX};
+use crate::core::limits::{
+    DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX, DELIVERY_SECONDS_MAX,
+};
 use crate::core::retry;
 
 /// What a destination made of a message.
@@ -75,6 +78,12 @@ impl Client {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
             None => Answer::Accepted,
         }
+    }
+
+    /// Asks for `uri` at `now`.
+    pub(super) async fn get(&self, uri: Url, now: i64) -> Answer {
+        let message = Message { uri, body: None, content_type: "", headers: Vec::new() };
+        self.send(message, DELIVERY_SECONDS_MAX, now).await
     }
 
     async fn send(&self, message: Message, timeout_seconds: u64, now: i64) -> Answer {

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::client::{Answer, Client};
 use super::format::{Presentation, Subject};
+use super::heartbeat::Pulse;
 use crate::clock::Clock;
 use crate::config::{AlertFormat, Destination};
 use crate::core::limits::{
@@ -40,6 +41,7 @@ pub struct Courier {
     store: Store,
     client: Client,
     presentation: Presentation,
+    pulse: Pulse,
     clock: Clock,
     raised: watch::Receiver<u64>,
     in_flight: JoinSet<Landed>,
@@ -71,6 +73,7 @@ impl Courier {
         store: Store,
         client: Client,
         presentation: Presentation,
+        pulse: Pulse,
         clock: Clock,
     ) -> Self {
         let raised = store.raised();
@@ -79,6 +82,7 @@ impl Courier {
             store,
             client,
             presentation,
+            pulse,
             clock,
             raised,
             in_flight: JoinSet::new(),
@@ -204,6 +208,7 @@ impl Courier {
                 warn!(?destination, reason = ?error, "the destination fails; one probe at a time until it answers");
                 let pause = pause(1, *retry_after_seconds);
                 self.failing = Some(Failing { probes: 1, next_probe: now + pause });
+                self.pulse.destination(destination, Some(now));
             }
             (Answer::Unable { retry_after_seconds, .. }, Some(failing)) if landed.was_probe => {
                 failing.probes += 1;
@@ -213,6 +218,7 @@ impl Courier {
             (Answer::Accepted | Answer::Refused { .. }, Some(_)) => {
                 info!(?destination, "the destination answers again");
                 self.failing = None;
+                self.pulse.destination(destination, None);
                 if let Err(error) = self.store.revive(destination.clone(), now).await {
                     warn!(?destination, %error, "what waited is tried again by its own schedule");
                 }

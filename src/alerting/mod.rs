@@ -6,10 +6,12 @@
 mod client;
 mod courier;
 mod format;
+mod heartbeat;
 mod trial;
 mod watchman;
 
 pub use client::{Client, ClientError};
 pub use courier::{Courier, Step};
 pub use format::Presentation;
+pub use heartbeat::{Heart, Pulse};
 pub use watchman::Watchman;

@@ -99,6 +99,12 @@ pub struct Settings {
     #[serde(deserialize_with = "scalar")]
     base_url: Option<String>,
 
+    /// Called every minute while sweeps, commits and deliveries succeed, so that someone watches the watcher
+    /// [default: none]
+    #[arg(long, env = "OVERDUE_HEARTBEAT_URI", value_name = "URI", hide_env_values = true)]
+    #[serde(deserialize_with = "scalar")]
+    heartbeat_uri: Option<String>,
+
     /// The time zone of times in alert texts [default: UTC]
     #[arg(long, env = "OVERDUE_TZ", value_name = "ZONE")]
     #[serde(deserialize_with = "scalar")]
@@ -151,6 +157,8 @@ pub struct Config {
     pub remind_every_seconds: Option<i64>,
     /// Where this server is reached.
     pub base_url: Option<Url>,
+    /// What is called every minute while all is well.
+    pub heartbeat_uri: Option<Url>,
     /// The zone of times in alert texts.
     pub zone: TimeZone,
     /// How many services there may be.
@@ -268,10 +276,8 @@ impl Settings {
             .map_or(ALERT_HISTORY_SECONDS, Frequency::seconds),
             database: read(&mut errors, pick("database_url", |s| &s.database_url), Given::database)
                 .unwrap_or_else(|| Database::File("overdue.db".into())),
-            durability: read(&mut errors, pick("durability", |s| &s.durability), |given| {
-                given.one_of(&[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
-            })
-            .unwrap_or(Durability::Full),
+            durability: read(&mut errors, pick("durability", |s| &s.durability), Given::durability)
+                .unwrap_or(Durability::Full),
             listen: noted(&mut errors, listen(pick("listen", |s| &s.listen), environment))
                 .unwrap_or(LOCAL),
             open: read(&mut errors, pick("open", |s| &s.open), Given::boolean).unwrap_or(false),
@@ -287,6 +293,11 @@ impl Settings {
             .map(Frequency::seconds),
             base_url: read(&mut errors, pick("base_url", |s| &s.base_url), destination::address)
                 .or_else(|| on_fly(environment)),
+            heartbeat_uri: read(
+                &mut errors,
+                pick("heartbeat_uri", |s| &s.heartbeat_uri),
+                destination::address,
+            ),
             zone: read(&mut errors, pick("tz", |s| &s.tz), Given::zone).unwrap_or(TimeZone::UTC),
             services_max: read(
                 &mut errors,
@@ -296,10 +307,8 @@ impl Settings {
             .unwrap_or(SERVICES_MAX),
             log: read(&mut errors, pick("log", |s| &s.log), Given::log_filter)
                 .unwrap_or_else(|| "info".to_owned()),
-            log_format: read(&mut errors, pick("log_format", |s| &s.log_format), |given| {
-                given.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
-            })
-            .unwrap_or(LogFormat::Text),
+            log_format: read(&mut errors, pick("log_format", |s| &s.log_format), Given::log_format)
+                .unwrap_or(LogFormat::Text),
         };
         if errors.is_empty() {
             noted(&mut errors, refuse_exposure(config.listen, config.open, environment));

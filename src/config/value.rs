@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ConfigError, Database};
+use super::{ConfigError, Database, Durability, LogFormat};
 use crate::core::frequency::{Frequency, Grace};
 
 /// A setting's value, and where it came from, as an error names it.
@@ -27,6 +27,14 @@ impl Given {
 
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
         self.one_of(&[("true", true), ("false", false)])
+    }
+
+    pub(super) fn durability(&self) -> Result<Durability, ConfigError> {
+        self.one_of(&[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
+    }
+
+    pub(super) fn log_format(&self) -> Result<LogFormat, ConfigError> {
+        self.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
     }
 
     pub(super) fn count(&self) -> Result<i64, ConfigError> {

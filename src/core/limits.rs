@@ -105,6 +105,15 @@ pub const MONITOR_FAILING_SECONDS: i64 = 30;
 /// How often a failing monitor says so again.
 pub const MONITOR_FAILING_EVERY_SECONDS: i64 = 3600;
 
+/// The time between two heartbeats.
+pub const HEARTBEAT_EVERY_SECONDS: u64 = 60;
+
+/// Without a sweep or a commit for longer than this, where one was due, the heart stops.
+pub const HEARTBEAT_SWEEP_SECONDS_MAX: i64 = 30;
+
+/// A destination may fail for so long before the heart stops.
+pub const HEARTBEAT_FAILING_SECONDS_MAX: i64 = 300;
+
 /// The longest wait that a destination may ask for with `Retry-After`.
 pub const RETRY_AFTER_SECONDS_MAX: i64 = 3600;
 

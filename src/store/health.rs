@@ -1,37 +1,54 @@
-//! Whether commits succeed, as seen from outside the writer.
+//! Whether commits and sweeps succeed, as seen from outside the writer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// No commit is being waited for.
-const WELL: i64 = i64::MAX;
+/// No commit is being waited for, or no sweep was made yet.
+const NONE: i64 = i64::MAX;
 
-/// Since when the store has been trying to commit. Cheap to clone; all clones show the same.
+/// How the store is. Cheap to clone; all clones show the same.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<AtomicI64>);
+pub struct Health(Arc<Signs>);
+
+#[derive(Debug)]
+struct Signs {
+    trying_since: AtomicI64,
+    swept_at: AtomicI64,
+}
 
 impl Default for Health {
     fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(WELL)))
+        Self(Arc::new(Signs { trying_since: AtomicI64::new(NONE), swept_at: AtomicI64::new(NONE) }))
     }
 }
 
 impl Health {
-    /// The second since which it has been trying without success; `None` where nothing is tried or all is well.
+    /// The second since which it has been trying to commit without success; `None` where nothing is tried or all is
+    /// well.
     pub fn trying_since(&self) -> Option<i64> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|since| *since != WELL)
+        Some(self.0.trying_since.load(Ordering::Relaxed)).filter(|since| *since != NONE)
+    }
+
+    /// The second of the last sweep that succeeded.
+    pub fn swept_at(&self) -> Option<i64> {
+        Some(self.0.swept_at.load(Ordering::Relaxed)).filter(|at| *at != NONE)
     }
 
     /// A commit is tried at `now`.
     pub(super) fn begins(&self, now: i64) {
         // Only the writer writes here, so the first of several tries stays.
-        if self.0.load(Ordering::Relaxed) == WELL {
-            self.0.store(now, Ordering::Relaxed);
+        if self.0.trying_since.load(Ordering::Relaxed) == NONE {
+            self.0.trying_since.store(now, Ordering::Relaxed);
         }
     }
 
     /// A commit has succeeded.
     pub(super) fn succeeded(&self) {
-        self.0.store(WELL, Ordering::Relaxed);
+        self.0.trying_since.store(NONE, Ordering::Relaxed);
+    }
+
+    /// A sweep of `now` has succeeded.
+    pub(super) fn swept(&self, now: i64) {
+        self.0.swept_at.store(now, Ordering::Relaxed);
     }
 }

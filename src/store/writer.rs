@@ -214,6 +214,9 @@ impl Writer {
                     .sweep(sweep, now, after)
                     .await
                     .map_err(|error| self.failed("sweep", &error));
+                if answer.as_ref().is_ok_and(|page| page.next.is_none()) {
+                    self.health.swept(now);
+                }
                 drop(reply.send(answer));
             }
             Command::Take { destination, now, limit, reply } => {

@@ -140,11 +140,22 @@ impl House {
     }
 
     pub fn courier(&self, destination: &Destination) -> Courier {
+        self.courier_with(destination, overdue::alerting::Pulse::default())
+    }
+
+    /// One whose destination's failures show in `pulse`.
+    pub fn courier_with(
+        &self,
+        destination: &Destination,
+        pulse: overdue::alerting::Pulse,
+    ) -> Courier {
+        let client = Client::new().unwrap();
         Courier::new(
             destination.clone(),
             self.store.clone(),
-            Client::new().unwrap(),
+            client,
             presentation(),
+            pulse,
             self.clock.clone(),
         )
     }
