@@ -6,11 +6,10 @@
 //! as a whole does not answer, one probe at a time is, by the retry schedule, until it answers; then everything that
 //! waited for it is due at once.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -45,10 +44,8 @@ pub struct Courier {
     clock: Clock,
     raised: watch::Receiver<u64>,
     in_flight: JoinSet<Landed>,
-    /// As many as may be on their way at a time.
-    lines: Arc<Semaphore>,
-    /// The alerts (by `seq`) that are in flight.
-    taken: HashSet<i64>,
+    /// What was taken and waits for room; each becomes one message.
+    waiting: VecDeque<Vec<DueDelivery>>,
     failing: Option<Failing>,
 }
 
@@ -61,7 +58,6 @@ struct Failing {
 
 /// A message whose attempt has ended and is noted.
 struct Landed {
-    seqs: Vec<i64>,
     answer: Answer,
     was_probe: bool,
 }
@@ -86,8 +82,7 @@ impl Courier {
             clock,
             raised,
             in_flight: JoinSet::new(),
-            lines: Arc::new(Semaphore::new(DELIVERIES_IN_FLIGHT_MAX)),
-            taken: HashSet::new(),
+            waiting: VecDeque::new(),
             failing: None,
         }
     }
@@ -116,7 +111,7 @@ impl Courier {
             .await
             .is_err()
         {
-            warn!(destination = ?self.destination.name, deliveries = self.taken.len(), "stopped while in flight; they are repeated at the next start");
+            warn!(destination = ?self.destination.name, messages = self.in_flight.len(), "stopped while in flight; they are repeated at the next start");
         }
     }
 
@@ -126,22 +121,31 @@ impl Courier {
     /// That the store cannot be read now.
     pub async fn step(&mut self, now: i64) -> Result<Step, StoreError> {
         let room = self.room(now);
-        if room > 0 {
-            let limit = match self.destination.format.bundle_min() {
-                // Everything that waits is one message, so none may be under way; but a probe is one alert.
-                Some(_) if self.failing.is_none() && self.taken.is_empty() => BUNDLE_ALERTS_MAX,
-                Some(_) if self.failing.is_none() => 0,
-                _ => room,
-            };
-            let due = self.store.take(self.destination.name.clone(), now, limit).await?;
-            for (seq, reason) in due.unreadable {
-                self.give_up(seq, now, reason).await?;
-            }
-            for bundle in bundled(due.deliveries, self.destination.format) {
-                self.send(bundle, now);
-            }
+        if room > 0 && self.waiting.is_empty() {
+            self.take(now, room).await?;
         }
-        Ok(if self.taken.is_empty() { Step::Idle } else { Step::Sending(self.taken.len()) })
+        for _ in 0..room {
+            let Some(bundle) = self.waiting.pop_front() else { break };
+            self.send(bundle, now);
+        }
+        let sending = self.in_flight.len() + self.waiting.len();
+        Ok(if sending == 0 { Step::Idle } else { Step::Sending(sending) })
+    }
+
+    /// Takes what is due. From then on the store keeps it for this courier, so nothing may be dropped on the way.
+    async fn take(&mut self, now: i64, room: usize) -> Result<(), StoreError> {
+        let limit = match self.destination.format.bundle_min() {
+            // Everything that waits is one message, so none may be under way; but a probe is one alert.
+            Some(_) if self.failing.is_none() && self.in_flight.is_empty() => BUNDLE_ALERTS_MAX,
+            Some(_) if self.failing.is_none() => return Ok(()),
+            _ => room,
+        };
+        let due = self.store.take(self.destination.name.clone(), now, limit).await?;
+        self.waiting.extend(bundled(due.deliveries, self.destination.format));
+        for (seq, reason) in due.unreadable {
+            self.give_up(seq, now, reason).await?;
+        }
+        Ok(())
     }
 
     /// Waits until everything that is in flight has ended and is noted.
@@ -151,24 +155,21 @@ impl Courier {
         }
     }
 
+    /// How many messages may go on their way at `now`.
     fn room(&self, now: i64) -> usize {
-        match &self.failing {
-            None => DELIVERIES_IN_FLIGHT_MAX.saturating_sub(self.taken.len()),
-            Some(failing) if failing.next_probe <= now => 1_usize.saturating_sub(self.taken.len()),
+        let room_max = match &self.failing {
+            None => DELIVERIES_IN_FLIGHT_MAX,
+            Some(failing) if failing.next_probe <= now => 1,
             Some(_) => 0,
-        }
+        };
+        room_max.saturating_sub(self.in_flight.len())
     }
 
     fn send(&mut self, bundle: Vec<DueDelivery>, now: i64) {
-        let seqs: Vec<i64> = bundle.iter().map(|delivery| delivery.seq).collect();
-        self.taken.extend(&seqs);
         let (client, store, clock) = (self.client.clone(), self.store.clone(), self.clock.clone());
         let (destination, presentation) = (self.destination.clone(), self.presentation.clone());
         let was_probe = self.failing.is_some();
-        let lines = Arc::clone(&self.lines);
         self.in_flight.spawn(async move {
-            // Of a bundle that is sent singly most wait here; the semaphore is never closed.
-            let _line = lines.acquire_owned().await;
             let subject = match bundle.as_slice() {
                 [delivery] => Subject::One(delivery),
                 deliveries => Subject::Many(deliveries),
@@ -187,7 +188,7 @@ impl Courier {
                 attempt
             });
             note(&store, attempts.collect()).await;
-            Landed { seqs, answer, was_probe }
+            Landed { answer, was_probe }
         });
     }
 
@@ -198,9 +199,6 @@ impl Courier {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
-        for seq in &landed.seqs {
-            self.taken.remove(seq);
-        }
         let now = self.clock.now();
         let destination = &self.destination.name;
         match (&landed.answer, &mut self.failing) {
