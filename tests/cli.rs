@@ -75,7 +75,7 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
     insta::assert_snapshot!(with("OVERDUE_OPEN", "yes"), @r#"overdue: OVERDUE_OPEN "yes" is not known: use true or false"#);
     insta::assert_snapshot!(with("OVERDUE_MAX_SERVICES", "0"), @r#"overdue: OVERDUE_MAX_SERVICES "0" is not a count: use a whole number of 1 or more"#);
     insta::assert_snapshot!(with("OVERDUE_ALERT_HISTORY", "0s"), @r#"overdue: OVERDUE_ALERT_HISTORY "0s" is zero: use 1s or more"#);
-    insta::assert_snapshot!(with("OVERDUE_ALERT_FORMAT", "xml"), @r#"overdue: OVERDUE_ALERT_FORMAT "xml" is not known: use json, query, slack, discord, ntfy or pagerduty"#);
+    insta::assert_snapshot!(with("OVERDUE_ALERT_FORMAT", "xml"), @r#"overdue: OVERDUE_ALERT_FORMAT "xml" is not known: use json, query, slack, discord, ntfy, pagerduty, alertmanager or email"#);
     insta::assert_snapshot!(with("OVERDUE_LOG_FORMAT", "xml"), @r#"overdue: OVERDUE_LOG_FORMAT "xml" is not known: use text or json"#);
     insta::assert_snapshot!(with("PING_ALERT_URI", "ftp://example.com"), @r#"overdue: PING_ALERT_URI "ftp://example.com" is not a web address: use one like https://example.com/alerts"#);
     insta::assert_snapshot!(with("PING_ALERT_URI", "https://"), @r#"overdue: PING_ALERT_URI "https://" is not a web address: use one like https://example.com/alerts"#);

@@ -8,7 +8,8 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use url::Url;
 
 use super::format::{self, Message, Presentation, Subject};
-use crate::config::Destination;
+use super::mail;
+use crate::config::{AlertFormat, Destination};
 use crate::core::limits::{
     DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX, DELIVERY_SECONDS_MAX,
 };
@@ -74,6 +75,9 @@ impl Client {
         subject: Subject<'_>,
         now: i64,
     ) -> Answer {
+        if destination.format == AlertFormat::Email {
+            return mail::tell(destination, presentation, subject, now).await;
+        }
         match format::message(destination, presentation, subject, now) {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
             None => Answer::Accepted,

@@ -7,6 +7,7 @@ mod client;
 mod courier;
 mod format;
 mod heartbeat;
+mod mail;
 mod trial;
 mod watchman;
 

@@ -11,6 +11,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::ConfigError;
+use super::mail::Mailing;
 use super::value::Given;
 use crate::core::alert::{Kind, Route};
 use crate::core::limits::{
@@ -69,26 +70,35 @@ pub enum AlertFormat {
     Ntfy,
     /// PagerDuty's Events API v2.
     Pagerduty,
+    /// Prometheus Alertmanager's API v2.
+    Alertmanager,
+    /// A mail.
+    Email,
 }
 
 impl AlertFormat {
     /// The words of the setting.
-    const WORDS: [(&'static str, Self); 6] = [
+    const WORDS: [(&'static str, Self); 8] = [
         ("json", Self::Json),
         ("query", Self::Query),
         ("slack", Self::Slack),
         ("discord", Self::Discord),
         ("ntfy", Self::Ntfy),
         ("pagerduty", Self::Pagerduty),
+        ("alertmanager", Self::Alertmanager),
+        ("email", Self::Email),
     ];
 
     /// The one that a URI asks for by whom it calls.
     fn of(uri: &Url) -> Self {
+        if is_mail(uri.as_str()) {
+            return Self::Email;
+        }
         match uri.host_str().unwrap_or_default() {
             "hooks.slack.com" => Self::Slack,
             "discord.com" | "discordapp.com" => Self::Discord,
             "ntfy.sh" => Self::Ntfy,
-            "events.pagerduty.com" => Self::Pagerduty,
+            "events.pagerduty.com" | "events.eu.pagerduty.com" => Self::Pagerduty,
             _ => Self::Json,
         }
     }
@@ -96,8 +106,8 @@ impl AlertFormat {
     /// How many alerts have to wait to go out as one message; `None`: each is one.
     pub fn bundle_min(self) -> Option<usize> {
         match self {
-            Self::Json | Self::Query => None,
-            Self::Slack | Self::Discord | Self::Ntfy => Some(BUNDLE_ALERTS_MIN),
+            Self::Json | Self::Query | Self::Alertmanager => None,
+            Self::Slack | Self::Discord | Self::Ntfy | Self::Email => Some(BUNDLE_ALERTS_MIN),
             Self::Pagerduty => Some(PAGER_BUNDLE_ALERTS_MIN),
         }
     }
@@ -110,8 +120,8 @@ impl AlertFormat {
     /// What it can tell of.
     fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Json | Self::Slack | Self::Discord | Self::Ntfy | Self::Pagerduty => &Kind::ALL,
             Self::Query => &[Kind::Overdue, Kind::Reminder],
+            _ => &Kind::ALL,
         }
     }
 }
@@ -132,6 +142,14 @@ impl Destination {
                 services: None,
             },
         }
+    }
+
+    /// Where mail goes, if its format is `email`.
+    ///
+    /// # Errors
+    /// What is wrong with the URI; nothing, where it was read from the settings.
+    pub fn mailing(&self) -> Result<Mailing, String> {
+        Mailing::of(&self.uri)
     }
 
     /// The URI as it may be shown: without credentials, path and query, where secrets stand.
@@ -165,11 +183,12 @@ pub(super) fn default(
     let format = format.map(|given| given.one_of(&AlertFormat::WORDS)).transpose()?;
     let secrets = secret.map(secrets).transpose()?.unwrap_or_default();
     let Some(given) = uri else { return Ok(None) };
-    let uri = address(given)?;
+    let uri = target(given)?;
     let format = format.unwrap_or_else(|| AlertFormat::of(&uri));
-    check_key(&uri, format, given)?;
-    let destination = Destination::new("default", uri, format);
-    Ok(Some(Destination { secrets, ..destination }))
+    check_target(&uri, format, given)?;
+    let destination = Destination { secrets, ..Destination::new("default", uri, format) };
+    check_extras(&destination, given)?;
+    Ok(Some(destination))
 }
 
 /// The destinations of a file; every error that is in it, each with its line.
@@ -224,11 +243,11 @@ fn from_table(
     if name.text == "default" {
         return Err(name.wrong("is the name of the one that PING_ALERT_URI sets: choose another"));
     }
-    let uri = address(&given(&table.uri, "uri"))?;
+    let uri = target(&given(&table.uri, "uri"))?;
     let format =
         table.format.as_ref().map(|format| given(format, "format").one_of(&AlertFormat::WORDS));
     let format = format.transpose()?.unwrap_or_else(|| AlertFormat::of(&uri));
-    check_key(&uri, format, &given(&table.uri, "uri"))?;
+    check_target(&uri, format, &given(&table.uri, "uri"))?;
     let mut destination = Destination::new(&name.text, uri, format);
     if let Some(secret) = &table.secret {
         destination.secrets = secrets(&given(secret, "secret"))?;
@@ -238,6 +257,7 @@ fn from_table(
             .headers
             .push(checked_header(header, &given(value, &format!("header {header}")))?);
     }
+    check_extras(&destination, &given(&table.uri, "uri"))?;
     if let Some(timeout) = &table.timeout {
         let timeout = given(timeout, "timeout");
         let seconds = u64::try_from(timeout.frequency()?.seconds()).unwrap_or(u64::MAX);
@@ -297,16 +317,51 @@ pub(super) fn address(given: &Given) -> Result<Url, ConfigError> {
     if is_web { Ok(uri) } else { Err(wrong()) }
 }
 
-/// PagerDuty takes its key in the body; here it is given with the address, which is not shown as it holds a secret.
-fn check_key(uri: &Url, format: AlertFormat, given: &Given) -> Result<(), ConfigError> {
-    if format != AlertFormat::Pagerduty || uri.query_pairs().any(|(name, _)| name == "routing_key")
-    {
-        return Ok(());
+fn is_mail(uri: &str) -> bool {
+    uri.starts_with("smtp://") || uri.starts_with("smtps://")
+}
+
+/// Whom to call: a web address, or a mail server's, which is not shown as it may hold a password.
+fn target(given: &Given) -> Result<Url, ConfigError> {
+    if !is_mail(&given.text) {
+        return address(given);
     }
-    Err(ConfigError::one(format!(
-        "{} has no routing key: use https://events.pagerduty.com/v2/enqueue?routing_key=KEY",
-        given.from
-    )))
+    Url::parse(&given.text)
+        .map_err(|error| ConfigError::one(format!("{} cannot be read: {error}", given.from)))
+}
+
+/// Whether the URI has what its format needs of it. It is not shown, as secrets may stand in it.
+fn check_target(uri: &Url, format: AlertFormat, given: &Given) -> Result<(), ConfigError> {
+    let has_key = || uri.query_pairs().any(|(name, _)| name == "routing_key");
+    let has_topic =
+        || uri.path_segments().is_some_and(|mut parts| parts.any(|part| !part.is_empty()));
+    let what = match format {
+        // PagerDuty takes its key in the body; here it is given with the address.
+        AlertFormat::Pagerduty if !has_key() => {
+            "has no routing key: use https://events.pagerduty.com/v2/enqueue?routing_key=KEY"
+                .to_owned()
+        }
+        AlertFormat::Ntfy if !has_topic() => "has no topic: use https://ntfy.sh/TOPIC".to_owned(),
+        AlertFormat::Email => match Mailing::of(uri) {
+            Ok(_) => return Ok(()),
+            Err(what) => what,
+        },
+        _ if is_mail(uri.as_str()) => "is a mail server: use the format email".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(ConfigError::one(format!("{} {what}", given.from)))
+}
+
+/// What belongs to web requests does not go with mail, and is not left out without a word.
+fn check_extras(destination: &Destination, given: &Given) -> Result<(), ConfigError> {
+    let has_extras = !destination.secrets.is_empty() || !destination.headers.is_empty();
+    if destination.format == AlertFormat::Email && has_extras {
+        return Err(ConfigError::one(format!(
+            "{} is a mail server: secrets and headers go with web addresses only",
+            given.from
+        )));
+    }
+    Ok(())
 }
 
 /// Keys as Standard Webhooks writes them: `whsec_` and base64, several separated by spaces. The value is never shown.

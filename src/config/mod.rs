@@ -1,6 +1,7 @@
 //! Every setting: flag before environment before `overdue.toml` before default.
 
 mod destination;
+mod mail;
 mod value;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 pub use destination::{AlertFormat, Destination, Secret};
 use jiff::tz::TimeZone;
+pub use mail::Mailing;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
@@ -43,8 +45,8 @@ pub struct Settings {
     #[serde(deserialize_with = "scalar")]
     alert_uri: Option<String>,
 
-    /// What alerts look like: json, query (GET URI?name=…&last_ping=…), slack, discord, ntfy or pagerduty [default: by
-    /// the address, else json]
+    /// What alerts look like: json, query (GET URI?name=…&last_ping=…), slack, discord, ntfy, pagerduty, alertmanager
+    /// or email [default: by the address, else json]
     #[arg(long, env = "OVERDUE_ALERT_FORMAT", value_name = "FORMAT")]
     #[serde(deserialize_with = "scalar")]
     alert_format: Option<String>,

@@ -1,5 +1,6 @@
 //! What each format sends: one alert, its end, many alerts, and names that would like to be more than names.
 
+use overdue::alerting::{Client, Courier, Presentation, Pulse};
 use overdue::config::Destination;
 use overdue::store::Rules;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
@@ -45,6 +46,23 @@ impl Office {
             courier.settle().await;
         }
         self.receiver.rest()
+    }
+
+    /// The same, with links to the pages of a server.
+    async fn deliver_with_links(&mut self) -> Vec<Value> {
+        let base_url = Some("https://overdue.example".parse().unwrap());
+        let mut courier = Courier::new(
+            self.destination.clone(),
+            self.house.store.clone(),
+            Client::new().unwrap(),
+            Presentation { zone: jiff::tz::TimeZone::UTC, base_url },
+            Pulse::default(),
+            self.house.clock.clone(),
+        );
+        while courier.step(self.house.clock.now()).await.unwrap() != overdue::alerting::Step::Idle {
+            courier.settle().await;
+        }
+        self.receiver.rest().into_iter().map(|got| got.body).collect()
     }
 
     async fn bodies(&mut self) -> Vec<Value> {
@@ -106,9 +124,7 @@ async fn pagerduty_triggers_and_resolves_under_one_key() {
   "dedup_key": "out_cw4dqkhx56jm3gpwjo25jjzpcq",
   "event_action": "trigger",
   "payload": {
-    "custom_details": {
-      "alerts": []
-    },
+    "component": "daily_digest",
     "severity": "error",
     "source": "overdue",
     "summary": "OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last ping 09:40.",
@@ -130,12 +146,13 @@ async fn a_key_of_pagerduty_that_is_missing_stops_the_start() {
 
 #[tokio::test]
 async fn the_format_is_chosen_by_the_address_where_none_is_given() {
-    use overdue::config::AlertFormat::{Discord, Json, Ntfy, Pagerduty, Slack};
+    use overdue::config::AlertFormat::{Discord, Email, Json, Ntfy, Pagerduty, Slack};
     for (uri, format) in [
         ("https://hooks.slack.com/services/x", Slack),
         ("https://discord.com/api/webhooks/1/x", Discord),
         ("ntfy.sh/topic", Ntfy),
         ("https://events.pagerduty.com/v2/enqueue?routing_key=x", Pagerduty),
+        ("smtps://mail.example.com?from=a@example.com&to=b@example.com", Email),
         ("https://example.com/slack", Json),
     ] {
         let file = format!("[[destination]]\nname = \"x\"\nuri = \"{uri}\"\n");
@@ -161,19 +178,21 @@ async fn up_to_ten_alerts_are_a_message_each_and_more_are_one() {
 #[tokio::test]
 async fn three_hundred_alerts_are_one_message_within_the_services_limit() {
     let long = format!("{HOSTILE}{}", "&".repeat(150));
+    let emoji = "💾".repeat(60);
     for (format, path, field, chars_max) in [
         ("slack", "/x", "text", 4000),
         ("discord", "/x", "content", 2000),
         ("ntfy", "/x", "message", 4000),
     ] {
-        for name in ["job", long.as_str()] {
+        for name in ["job", long.as_str(), emoji.as_str()] {
             let mut office = Office::of(format, path).await;
             office.silence(name, 300).await;
             let bodies = office.bodies().await;
             assert_eq!(bodies.len(), 1, "{format}");
             let text = bodies[0][field].as_str().unwrap();
             assert!(text.starts_with("300 OVERDUE\n"), "{format}: {text}");
-            assert!(text.chars().count() <= chars_max, "{format}: {}", text.len());
+            assert!(text.encode_utf16().count() <= chars_max, "{format}: {}", text.len());
+            assert!(format != "ntfy" || text.len() <= 4096, "{}", text.len());
             if name == "job" && format == "slack" {
                 assert!(text.ends_with("and 280 more"), "{text}");
                 assert_eq!(text.lines().count(), 22);
@@ -189,10 +208,132 @@ async fn a_storm_is_one_incident_of_pagerduty_and_every_recovery_resolves_its_ow
     let bodies = office.bodies().await;
     assert_eq!(bodies.len(), 1);
     assert_eq!(bodies[0]["payload"]["summary"], "51 OVERDUE. Resolve this incident by hand.");
+    assert_eq!(bodies[0]["event_action"], "trigger");
+    let lines = bodies[0]["payload"]["custom_details"]["alerts"].as_array().unwrap();
+    assert_eq!((lines.len(), &lines[20]), (21, &Value::from("and 31 more")));
     for number in 0..51 {
         office.house.get(&format!("/ping/job%20{number}")).await;
     }
     let bodies = office.bodies().await;
     assert_eq!(bodies.len(), 51);
     assert!(bodies.iter().all(|body| body["event_action"] == "resolve"));
+}
+
+#[tokio::test]
+async fn a_link_stands_where_each_service_shows_it() {
+    let linked = async |format: &str, path: &str| {
+        let mut office = Office::of(format, path).await;
+        office.silence("a|b <c>", 1).await;
+        office.deliver_with_links().await.remove(0)
+    };
+    insta::assert_snapshot!(linked("slack", "/x").await["text"].as_str().unwrap(), @r"
+OVERDUE a|b &lt;c&gt;: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+<https://overdue.example/services/a%7Cb%20%3Cc%3E|Open>
+");
+    insta::assert_snapshot!(linked("discord", "/x").await["content"].as_str().unwrap(), @r"
+OVERDUE a\|b \<c\>: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+<https://overdue.example/services/a|b%20%3Cc%3E>
+");
+    insta::assert_snapshot!(linked("ntfy", "/x/").await["click"], @r#""https://overdue.example/services/a|b%20%3Cc%3E""#);
+    insta::assert_snapshot!(linked("pagerduty", "/x?routing_key=R0").await["links"], @r#"[{"href":"https://overdue.example/services/a|b%20%3Cc%3E","text":"Open"}]"#);
+    insta::assert_snapshot!(linked("alertmanager", "/").await[0]["generatorURL"], @r#""https://overdue.example/services/a|b%20%3Cc%3E""#);
+}
+
+#[tokio::test]
+async fn the_end_of_an_outage_is_told_by_its_length_and_its_cause() {
+    for (format, path, field) in [
+        ("slack", "/x", "/text"),
+        ("discord", "/x", "/content"),
+        ("ntfy", "/x", "/message"),
+        ("pagerduty", "/x?routing_key=R0", "/payload/summary"),
+        ("alertmanager", "/", "/0/annotations/summary"),
+    ] {
+        let mut office = Office::of(format, path).await;
+        office.silence("pinged", 1).await;
+        office.silence("deleted", 1).await;
+        office.deliver().await;
+        office.house.get("/ping/pinged").await;
+        office.house.send("DELETE", "/ping/deleted").await;
+        let bodies = office.bodies().await;
+        let said: Vec<&str> =
+            bodies.iter().map(|body| body.pointer(field).unwrap().as_str().unwrap()).collect();
+        assert_eq!(
+            said,
+            [
+                "RECOVERED pinged: after 10 min. Pinged 10:00 UTC. Next expected by 10:10.",
+                "RECOVERED deleted: after 10 min. Not by a ping: it was deleted at 10:00 UTC."
+            ],
+            "{format}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dozen_alerts_are_a_headline_and_a_line_each() {
+    let mut office = Office::of("slack", "/x").await;
+    office.silence("<job>", 12).await;
+    let body = office.deliver_with_links().await.remove(0);
+    insta::assert_snapshot!(body["text"].as_str().unwrap(), @r"
+12 OVERDUE
+OVERDUE &lt;job&gt; 0: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 1: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 2: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 3: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 4: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 5: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 6: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 7: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 8: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 9: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 10: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 11: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+<https://overdue.example/|Open>
+");
+}
+
+#[tokio::test]
+async fn ntfy_without_a_topic_stops_the_start() {
+    let file = "[[destination]]\nname = \"phone\"\nuri = \"https://ntfy.sh\"\n";
+    insta::assert_snapshot!(destinations_of(file).unwrap_err().to_string(), @"overdue.toml line 3: uri has no topic: use https://ntfy.sh/TOPIC");
+}
+
+#[tokio::test]
+async fn alertmanager_keeps_an_alert_up_until_its_service_recovers() {
+    let mut office = Office::of("alertmanager", "/base").await;
+    office.silence(HOSTILE, 1).await;
+    let got = office.deliver().await.remove(0);
+    assert_eq!((got.method.as_str(), got.uri.as_str()), ("POST", "/base/api/v2/alerts"));
+    insta::assert_snapshot!(pretty(&got.body), @r#"
+[
+  {
+    "annotations": {
+      "description": "Expected every 10m (grace 0s). Last ping: 2026-11-25T09:40:00Z.",
+      "summary": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾"
+    },
+    "endsAt": "2027-11-24T10:00:01Z",
+    "labels": {
+      "alertname": "OverdueService",
+      "service": "<!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾",
+      "severity": "critical"
+    },
+    "startsAt": "2026-11-25T09:50:00Z"
+  }
+]
+"#);
+    // A ping may be a minute ahead; the end is not.
+    let name = percent_encode(HOSTILE.as_bytes(), NON_ALPHANUMERIC);
+    office.house.ping(&format!("name={name}&frequency=10m&timestamp={}", TEN + 41)).await;
+    let end = office.bodies().await.remove(0);
+    assert_eq!(end[0]["labels"], got.body[0]["labels"]);
+    assert_eq!(end[0]["startsAt"], got.body[0]["startsAt"]);
+    assert_eq!(end[0]["endsAt"], "2026-11-25T10:00:01Z");
+}
+
+#[tokio::test]
+async fn alertmanager_gets_each_alert_where_its_whole_address_is_given_too() {
+    let mut office = Office::of("alertmanager", "/api/v2/alerts").await;
+    office.silence("job", 12).await;
+    let got = office.deliver().await;
+    assert_eq!(got.len(), 12);
+    assert!(got.iter().all(|got| got.uri == "/api/v2/alerts"));
 }

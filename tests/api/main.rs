@@ -12,6 +12,7 @@ mod fairness;
 mod formats;
 mod heartbeat;
 mod house;
+mod mails;
 mod outages;
 mod pings;
 mod sweeps;

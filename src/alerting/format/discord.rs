@@ -20,7 +20,8 @@ pub(super) fn message(
     let link = subject.link(presentation).map_or_else(String::new, |link| format!("\n<{link}>"));
     let mut lines = vec![escaped(&subject.headline(&presentation.zone, now))];
     lines.extend(subject.lines(&presentation.zone, now).iter().map(|line| escaped(line)));
-    let content = cut(&lines.join("\n"), CONTENT_CHARS_MAX - link.chars().count()) + &link;
+    let room = CONTENT_CHARS_MAX.saturating_sub(link.chars().count());
+    let content = cut(&lines.join("\n"), room) + &link;
     // Whatever a name says, nobody is mentioned.
     let body = json!({ "content": content, "allowed_mentions": { "parse": [] } });
     Message::json(uri, body.to_string())

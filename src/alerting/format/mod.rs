@@ -1,6 +1,8 @@
 //! What alerts look like on their way: one file a format.
 
+mod alertmanager;
 mod discord;
+mod email;
 mod json;
 mod ntfy;
 mod pagerduty;
@@ -9,6 +11,7 @@ mod signature;
 mod slack;
 mod subject;
 
+pub(super) use email::message as mail;
 use jiff::tz::TimeZone;
 pub(super) use subject::Subject;
 use url::Url;
@@ -66,6 +69,9 @@ pub(super) fn message(
         AlertFormat::Discord => discord::message(uri, subject, presentation, now),
         AlertFormat::Ntfy => ntfy::message(uri, subject, presentation, now),
         AlertFormat::Pagerduty => pagerduty::message(uri, subject, presentation, now),
+        AlertFormat::Alertmanager => alertmanager::message(uri, subject, presentation, now),
+        // Not a request: see `mail`.
+        AlertFormat::Email => return None,
     };
     let body = message.body.as_deref().unwrap_or_default();
     let signed = signature::headers(subject.id(), now, body, &destination.secrets);
@@ -73,12 +79,20 @@ pub(super) fn message(
     Some(message)
 }
 
-/// The beginning of `text`, if it is longer than so many characters.
+/// The beginning of `text`, if it is longer than so many characters, of which an emoji counts as two: some services
+/// count so, and refuse what is longer.
 fn cut(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
+    if text.encode_utf16().count() <= chars_max {
         return text.to_owned();
     }
-    text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
+    let mut taken = '…'.len_utf16();
+    let fits = text.chars().take_while(|c| {
+        taken += c.len_utf16();
+        taken <= chars_max
+    });
+    let mut text: String = fits.collect();
+    text.push('…');
+    text
 }
 
 /// The beginning of `text`, if it is longer than so many bytes.

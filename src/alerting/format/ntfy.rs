@@ -19,10 +19,13 @@ pub(super) fn message(
     now: i64,
 ) -> Message {
     // The topic is the last part of the address that people subscribe to; JSON goes to the server's root.
+    if let Ok(mut parts) = uri.path_segments_mut() {
+        parts.pop_if_empty();
+    }
     let topic =
         uri.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
     if let Ok(mut parts) = uri.path_segments_mut() {
-        parts.pop_if_empty().pop().push("");
+        parts.pop().push("");
     }
     let mut lines = vec![subject.headline(&presentation.zone, now)];
     lines.extend(subject.lines(&presentation.zone, now));

@@ -34,9 +34,18 @@ pub(super) fn message(
             "source": "overdue",
             "severity": "error",
             "timestamp": text::rfc3339(now),
-            "custom_details": { "alerts": subject.lines(&presentation.zone, now) },
         },
     });
+    match subject {
+        Subject::One(delivery) => {
+            body["payload"]["component"] = delivery.alert.service.as_str().into();
+        }
+        Subject::Many(_) => {
+            let lines = subject.lines(&presentation.zone, now);
+            body["payload"]["custom_details"] = json!({ "alerts": lines });
+        }
+        Subject::Monitor(_) => {}
+    }
     if let Some(link) = subject.link(presentation) {
         body["links"] = json!([{ "href": link.as_str(), "text": "Open" }]);
     }

@@ -16,11 +16,14 @@ pub(super) fn message(
 ) -> Message {
     let link = subject
         .link(presentation)
-        .map_or_else(String::new, |link| format!("\n<{}|Open>", escaped(link.as_str())));
+        // What follows the first bar would be what the link is called.
+        .map_or_else(String::new, |link| {
+            format!("\n<{}|Open>", escaped(link.as_str()).replace('|', "%7C"))
+        });
     let mut lines = vec![subject.headline(&presentation.zone, now)];
     lines.extend(subject.lines(&presentation.zone, now));
     let text = escaped(&lines.join("\n"));
-    let text = cut(&text, TEXT_CHARS_MAX - link.chars().count());
+    let text = cut(&text, TEXT_CHARS_MAX.saturating_sub(link.chars().count()));
     Message::json(uri, json!({ "text": text + &link }).to_string())
 }
 
