@@ -36,6 +36,16 @@ CREATE INDEX services_due ON services (deadline) WHERE alerted = 0;
 -- What is to be reminded of, the longest silent first.
 CREATE INDEX services_in_outage ON services (coalesce(reminded_at, outage_since)) WHERE outage_since IS NOT NULL;
 
+-- A deadline that is changed by hand, and nothing else with it, is a new one, of which nobody was told. The program
+-- changes it only along with what it follows from.
+CREATE TRIGGER services_deadline_by_hand AFTER UPDATE OF deadline ON services
+WHEN NEW.deadline IS NOT OLD.deadline AND OLD.alerted = 1 AND NEW.alerted = 1
+    AND NEW.last_ping IS OLD.last_ping AND NEW.expected IS OLD.expected
+    AND NEW.frequency IS OLD.frequency AND NEW.grace IS OLD.grace
+BEGIN
+    UPDATE services SET alerted = 0 WHERE id = NEW.id;
+END;
+
 -- One row for each change worth telling, as it was when it was raised.
 CREATE TABLE alerts (
     -- The order in which alerts were raised; never used again.
@@ -89,6 +99,12 @@ CREATE TABLE deliveries (
     delivered_at INTEGER,
     PRIMARY KEY (alert, destination)
 ) STRICT, WITHOUT ROWID;
+
+-- What is deleted by hand is gone as a whole: sqlite3 does not enforce foreign keys by itself.
+CREATE TRIGGER alerts_gone AFTER DELETE ON alerts
+BEGIN
+    DELETE FROM deliveries WHERE alert = OLD.seq;
+END;
 
 -- What a destination has to do next.
 CREATE INDEX deliveries_due ON deliveries (destination, next_attempt, alert) WHERE state = 'pending';

@@ -17,7 +17,7 @@ use crate::cli::greeting::{self, Greeting};
 use crate::cli::{Invocation, check_config, sink, test_alert};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
-use crate::core::limits::SHUTDOWN_MS_MAX;
+use crate::core::limits::{CONNECTIONS_MAX, FILES_RESERVED, SHUTDOWN_MS_MAX};
 use crate::http::{self, Api, ServerLimits};
 use crate::store::{self, OpenError, Rules, Store, StoreError, Summary};
 use crate::sweeper::Sweeper;
@@ -82,7 +82,7 @@ pub async fn run(invocation: Invocation) -> Result<(), AppError> {
 
 async fn serve(config: &Config, stop: CancellationToken) -> Result<(), AppError> {
     let as_json = config.log_format == LogFormat::Json;
-    telemetry::start(&config.log, as_json)
+    let _logs = telemetry::start(&config.log, as_json)
         .map_err(|error| AppError::Telemetry(error.to_string()))?;
     let clock = Clock::system();
     let app = App::start(config, clock.clone()).await?;
@@ -129,6 +129,17 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppErr
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// As many connections as the system gives files for, but for those that the rest of the program needs.
+fn connections_max() -> usize {
+    let wanted = CONNECTIONS_MAX as u64 + FILES_RESERVED;
+    let files = rlimit::increase_nofile_limit(wanted).unwrap_or_else(|error| {
+        warn!(%error, "the number of open files cannot be raised");
+        wanted
+    });
+    let connections = files.saturating_sub(FILES_RESERVED).max(files / 2);
+    usize::try_from(connections).unwrap_or(CONNECTIONS_MAX).clamp(1, CONNECTIONS_MAX)
 }
 
 /// A token that SIGTERM and SIGINT cancel.
@@ -257,9 +268,10 @@ impl App {
             ..
         } = self;
         let mut parts = JoinSet::new();
+        let limits = ServerLimits { connections: connections_max(), ..ServerLimits::default() };
         let until = stop.clone();
         parts.spawn(async move {
-            http::serve(listener, router, ServerLimits::default(), until).await;
+            http::serve(listener, router, limits, until).await;
             "the server"
         });
         let until = stop.clone();

@@ -95,8 +95,13 @@ fn an_unknown_setting_stops_the_start_too() {
         ),
         "{said}"
     );
+    let said = refused(&[], &[], "alert_secret = \"hunter2\nopen = true");
+    assert!(
+        said.contains("overdue.toml line 1 is not right") && !said.contains("hunter2"),
+        "{said}"
+    );
     let said = refused(&[], &[], "grase = \"5m\"");
-    assert!(said.contains("overdue.toml is not right") && said.contains("grase"), "{said}");
+    assert!(said.contains("overdue.toml line 1 is not right") && said.contains("grase"), "{said}");
     let said = refused(&[], &[("OVERDUE_CONFIG", "missing.toml")], "");
     assert!(said.starts_with("overdue: cannot read the settings in missing.toml"), "{said}");
     assert!(refused(&["--grase", "5m"], &[], "").contains("--grase"));
@@ -240,6 +245,25 @@ fn files_that_are_not_ours_stop_the_start_and_stay_as_they_are() {
         start("missing/overdue.db")
             .contains("cannot open missing/overdue.db: No such file or directory")
     );
+    assert!(start("folder.db").contains("cannot open folder.db: is a directory"));
+    // A database of another program that uses the same migrations, one of ours from the future, and links to nothing.
+    let table = "CREATE TABLE _sqlx_migrations (version INTEGER, description TEXT, success INTEGER, checksum BLOB)";
+    for (name, rows, said) in [
+        ("sqlx.db", "CREATE TABLE users (x)", "is a database of another program"),
+        (
+            "future.db",
+            "INSERT INTO _sqlx_migrations VALUES (1, 'services and alerts', 1, x''), (999, 'more', 1, x'')",
+            "was made by a newer overdue",
+        ),
+    ] {
+        let path = folder.path().join(name);
+        if support::sqlite3(&path, &format!("{table}; CREATE TABLE other (x); {rows}")).is_some() {
+            let before = std::fs::read(&path).unwrap();
+            let sentence = start(name);
+            assert!(sentence.contains(said), "{sentence}");
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+    }
     if support::sqlite3(&folder.path().join("other.db"), "CREATE TABLE notes (text)").is_some() {
         let before = std::fs::read(folder.path().join("other.db")).unwrap();
         let said = start("other.db");

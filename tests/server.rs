@@ -315,3 +315,38 @@ async fn a_body_over_the_limit_is_answered_413_on_the_wire() {
     assert!(answer.head.contains("content-type: application/problem+json"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_that_has_finished_talking_still_gets_its_answer() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), None).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(b"GET /ping?name=a&frequency=1h HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    patiently("an answer", stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 200"), "{answer:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_reader_of_the_log_that_has_stopped_reading_holds_up_no_ping() {
+    let folder = TempDir::new().unwrap();
+    let mut command = overdue(folder.path());
+    command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
+    let server = Server::spawn_with_log(command).await;
+    // Far more lines than a pipe holds, which nobody reads.
+    for job in 0..1500 {
+        let target = format!("/ping?name=job-{job}&frequency=1s&timestamp=7");
+        assert_eq!(server.get(&target).await.status, 200);
+    }
+    let database = folder.path().join("overdue.db");
+    if let Some(first) = sqlite3(&database, "SELECT count(*) FROM services") {
+        assert_eq!(first, "1500");
+    }
+    assert_eq!(server.get("/ping/job-1?frequency=1h").await.status, 200);
+    server.stop().await;
+}

@@ -120,7 +120,7 @@ proptest! {
                         received_at: now,
                     };
                     let expected = model.ping(now, frequency, grace, timestamp);
-                    let change = service::ping(stored.as_ref(), &ping, Grace::ZERO);
+                    let change = service::ping(stored.as_ref(), &ping, Grace::ZERO, now);
                     match (change, expected) {
                         (Ok(change), Ok(ended)) => {
                             let recovered = change.alert.as_ref().map(|alert| (alert.kind, alert.outage_since));

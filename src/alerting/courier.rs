@@ -20,7 +20,8 @@ use super::heartbeat::Pulse;
 use crate::clock::Clock;
 use crate::config::{AlertFormat, Destination};
 use crate::core::limits::{
-    BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, SHUTDOWN_DELIVERIES_MS_MAX,
+    BUNDLE_ALERTS_MAX, DELIVERIES_IN_FLIGHT_MAX, RETRY_AFTER_SECONDS_MAX,
+    SHUTDOWN_DELIVERIES_MS_MAX,
 };
 use crate::core::retry;
 use crate::store::{Attempt, AttemptOutcome, DueDelivery, Store, StoreError};
@@ -159,7 +160,13 @@ impl Courier {
     fn room(&self, now: i64) -> usize {
         let room_max = match &self.failing {
             None => DELIVERIES_IN_FLIGHT_MAX,
-            Some(failing) if failing.next_probe <= now => 1,
+            // One further ahead than any pause was set by a clock that has gone back since.
+            Some(failing)
+                if failing.next_probe <= now
+                    || failing.next_probe > now + RETRY_AFTER_SECONDS_MAX =>
+            {
+                1
+            }
             Some(_) => 0,
         };
         room_max.saturating_sub(self.in_flight.len())

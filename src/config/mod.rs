@@ -130,7 +130,7 @@ pub struct Settings {
     /// The file of settings; each has the name of its flag, with _ for - [default: overdue.toml, if it is there]
     #[arg(long, env = "OVERDUE_CONFIG", value_name = "FILE")]
     #[serde(skip)]
-    config: Option<PathBuf>,
+    config: Option<String>,
 
     #[arg(skip)]
     destination: Vec<destination::Table>,
@@ -342,10 +342,9 @@ impl Settings {
 
     /// The settings in the file, if there is one. One that was asked for must be there.
     fn file(&self, environment: &Environment) -> Result<Option<File>, ConfigError> {
-        let asked = self.config.clone().filter(|path| !path.as_os_str().is_empty());
-        let path = asked.clone().unwrap_or_else(|| "overdue.toml".into());
-        let name = path.display().to_string();
-        let text = match std::fs::read_to_string(environment.folder.join(&path)) {
+        let asked = self.config.clone().filter(|path| !path.is_empty());
+        let name = asked.clone().unwrap_or_else(|| "overdue.toml".to_owned());
+        let text = match std::fs::read_to_string(environment.folder.join(&name)) {
             Ok(text) => text,
             Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(None);
@@ -358,10 +357,15 @@ impl Settings {
         };
         match toml::from_str(&text) {
             Ok(settings) => Ok(Some(File { name, text, settings })),
-            Err(error) => Err(ConfigError::one(format!(
-                "{name} is not right: {}",
-                error.to_string().trim_end()
-            ))),
+            Err(error) => {
+                // The place and the reason, and not the line itself: a secret may stand there.
+                let line =
+                    error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+                Err(ConfigError::one(format!(
+                    "{name} line {line} is not right: {}",
+                    error.message()
+                )))
+            }
         }
     }
 }

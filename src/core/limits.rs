@@ -120,6 +120,21 @@ pub const RETRY_AFTER_SECONDS_MAX: i64 = 3600;
 /// Requests that are on their way to one destination at a time.
 pub const DELIVERIES_IN_FLIGHT_MAX: usize = 8;
 
+/// The highest number of attempts that is counted; hands may have written a higher one.
+pub const ATTEMPTS_SHOWN_MAX: i64 = 1_000_000;
+
+/// Log lines that wait to be written; more are dropped.
+pub const LOG_LINES_WAITING_MAX: usize = 10_000;
+
+/// File descriptors that are not for callers: the database, alerts, logs.
+pub const FILES_RESERVED: u64 = 64;
+
+/// Attempts after which a delivery keeps to its own schedule, whatever becomes of others.
+pub const REVIVED_ATTEMPTS_MAX: i64 = 6;
+
+/// Symbolic links that are followed to a database that is not there yet.
+pub const LINKS_MAX: usize = 8;
+
 /// How long a destination may take to answer.
 pub const DELIVERY_SECONDS_MAX: u64 = 10;
 

@@ -107,7 +107,7 @@ pub enum Refusal {
     Ahead,
 }
 
-/// Decides a ping.
+/// Decides a ping at `now`, which may be later than it arrived: its body may be slow, and the store may have to wait.
 ///
 /// # Errors
 /// A [`Refusal`], after which the state is what it was.
@@ -115,6 +115,7 @@ pub fn ping(
     stored: Option<&Service>,
     ping: &Ping,
     default_grace: Grace,
+    now: i64,
 ) -> Result<Change, Refusal> {
     let frequency =
         ping.frequency.or(stored.map(|service| service.frequency)).ok_or(Refusal::Unknown)?;
@@ -134,7 +135,7 @@ pub fn ping(
         reminded_at: stored.and_then(|service| service.reminded_at),
     };
     // Sent so late that its own deadline has passed: telling of a recovery would be taken back by the next sweep.
-    if deadline < ping.received_at {
+    if deadline < now.max(ping.received_at) {
         return Ok(Change { service, alert: None });
     }
     service.alerted = false;

@@ -73,7 +73,7 @@ async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Prob
         StoreError::Refused(refusal) => refused(refusal, &name, timestamp, now),
         error => Problem::of_store(&error, name.as_str()),
     })?;
-    Ok(no_store(pinged(&service, now).into_response()))
+    Ok(no_store(pinged(&service, api.0.clock.now()).into_response()))
 }
 
 async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
@@ -119,11 +119,20 @@ fn name(text: &str) -> Result<Name, Problem> {
     Name::parse(text).map_err(|error| Problem::BadRequest(format!("name {} {error}", shown(text))))
 }
 
+/// Parameters that say what this version does not know how to do: to ignore them could take a failure for a success.
+const NOT_SUPPORTED: [&str; 2] = ["signal", "cron"];
+
 /// The ping that a query describes, received at `now`.
 fn ping(name: Name, query: &Query<'_>, now: i64) -> Result<Ping, Problem> {
     let wrong = |parameter: &str, text: &str, what: &dyn std::fmt::Display| {
         Problem::BadRequest(format!("{parameter} {} {what}", shown(text)))
     };
+    for parameter in NOT_SUPPORTED {
+        if let Some(value) = query.get(parameter)? {
+            let what = "is not supported by this version: leave it out, and ping when the job has succeeded";
+            return Err(wrong(parameter, &value, &what));
+        }
+    }
     let frequency = query
         .get("frequency")?
         .map(|text| Frequency::parse(&text).map_err(|error| wrong("frequency", &text, &error)));

@@ -51,7 +51,10 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let places = std::sync::Arc::new(Semaphore::new(limits.connections));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEAD_BYTES_MAX);
+    http.timer(TokioTimer::new())
+        .half_close(true)
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_BYTES_MAX);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,

@@ -112,11 +112,15 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// Decides every command of `run`, in its order.
-    pub(super) fn decide(&mut self, run: &'a [Command]) -> Vec<Result<Answer, StoreError>> {
+    /// Decides every command of `run` at `now`, in its order.
+    pub(super) fn decide(
+        &mut self,
+        run: &'a [Command],
+        now: i64,
+    ) -> Vec<Result<Answer, StoreError>> {
         run.iter()
             .map(|command| match command {
-                Command::Ping { ping, .. } => self.ping(ping).map(Answer::Service),
+                Command::Ping { ping, .. } => self.ping(ping, now).map(Answer::Service),
                 Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
                 Command::Record { attempts, .. } => {
                     self.attempts.extend(attempts);
@@ -127,7 +131,7 @@ impl<'a> Batch<'a> {
             .collect()
     }
 
-    fn ping(&mut self, ping: &Ping) -> Result<Service, StoreError> {
+    fn ping(&mut self, ping: &Ping, now: i64) -> Result<Service, StoreError> {
         let slot = self.slots.entry(ping.name.clone()).or_default();
         let stored = match &slot.now {
             Now::Known(service) => Some(service),
@@ -146,7 +150,8 @@ impl<'a> Batch<'a> {
             }
         };
         let is_new = matches!(slot.now, Now::Absent);
-        let change = service::ping(stored, ping, self.rules.grace).map_err(StoreError::Refused)?;
+        let change =
+            service::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
         self.services += i64::from(is_new);
         let routes = &self.rules.routes;
         if is_new

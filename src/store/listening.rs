@@ -4,6 +4,7 @@ use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
 use super::sql;
+use crate::core::limits::{RETRY_AFTER_SECONDS_MAX, TIME_SECONDS_MAX};
 use crate::core::listening::{Gap, Listening, Span};
 
 /// What is remembered; nothing on a new database.
@@ -14,15 +15,41 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Listening,
     let gap: (Option<i64>, Option<i64>, Option<i64>) =
         (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
     let gap = match gap {
-        (Some(from), Some(to), Some(hold_until)) => {
+        (Some(from), Some(to), Some(hold_until))
+            if [from, to, hold_until].into_iter().all(is_time) =>
+        {
             Some(Gap { span: Span { from, to }, hold_until })
         }
         _ => None,
     };
-    Ok(Listening { until: row.try_get(0)?, gap })
+    // What hands have made of it may be no time at all; then it is as if nothing were remembered.
+    let until: i64 = row.try_get(0)?;
+    Ok(Listening { until: is_time(until).then_some(until), gap })
 }
 
-/// Remembers `listening`.
+fn is_time(second: i64) -> bool {
+    (0..=TIME_SECONDS_MAX).contains(&second)
+}
+
+/// Remembers `next`. If the clock went back, what was to be tried again by the clock of before would wait that much
+/// longer, so it is due now.
+pub(super) async fn remember(
+    connection: &mut SqliteConnection,
+    before: Listening,
+    next: Listening,
+) -> Result<(), sqlx::Error> {
+    if let Some(now) = next.until.filter(|now| before.until.is_some_and(|before| *now < before)) {
+        let furthest = now + RETRY_AFTER_SECONDS_MAX;
+        sqlx::query(sql::DELIVERIES_UNSTICK)
+            .bind(now)
+            .bind(furthest)
+            .execute(&mut *connection)
+            .await?;
+    }
+    store(connection, next).await
+}
+
+/// Stores `listening`.
 pub(super) async fn store(
     connection: &mut SqliteConnection,
     listening: Listening,

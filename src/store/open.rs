@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::{Health, Rules, Store, Writer, listening, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::limits::{
-    BUSY_MS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
+    BUSY_MS_MAX, LINKS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -138,6 +139,8 @@ pub async fn open(
     give_up_strangers(&mut connection, &rules).await.map_err(sqlite)?;
     let services =
         sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let file = path.as_deref().map(FileIdentity::of).transpose();
+    let file = file.map_err(|source| OpenError::File { path: shown.clone(), source })?;
     let listening = listening::read(&mut connection).await.map_err(sqlite)?;
     let reads = path.is_some().then(|| {
         SqlitePoolOptions::new()
@@ -159,6 +162,7 @@ pub async fn open(
         options,
         connection: Some(connection),
         in_memory: path.is_none(),
+        file,
         services,
         unreadable: HashSet::new(),
     };
@@ -173,17 +177,53 @@ pub async fn open(
 
 /// The path that every way to the same file leads to, so that two servers meet at one lock.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
-    if let Ok(found) = path.canonicalize() {
-        return Ok(found);
-    }
     let failed = |source| OpenError::File { path: path.display().to_string(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let name =
-        path.file_name().ok_or_else(|| failed(io::Error::other("this is a folder, not a file")))?;
-    Ok(folder.canonicalize().map_err(failed)?.join(name))
+    let mut path_now = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        if let Ok(found) = path_now.canonicalize() {
+            return if found.is_dir() {
+                Err(failed(io::ErrorKind::IsADirectory.into()))
+            } else {
+                Ok(found)
+            };
+        }
+        let folder = match path_now.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => {
+                folder.canonicalize().map_err(failed)?
+            }
+            _ => Path::new(".").canonicalize().map_err(failed)?,
+        };
+        // A link to a file that is not there yet leads to where that will be.
+        if let Ok(target) = std::fs::read_link(&path_now) {
+            path_now = folder.join(target);
+            continue;
+        }
+        let name =
+            path_now.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?;
+        return Ok(folder.join(name));
+    }
+    Err(failed(io::Error::other("too many symbolic links")))
+}
+
+/// Which file a path led to when the database was opened.
+#[derive(Clone, Debug)]
+pub(super) struct FileIdentity {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let file = std::fs::metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: file.dev(), inode: file.ino() })
+    }
+
+    /// Whether the path leads there still. What is written to a file without a name is lost with the process.
+    pub(super) fn is_there(&self) -> bool {
+        std::fs::metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode))
+    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -221,8 +261,24 @@ async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
     let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await.map_err(sqlite)?;
     let (tables, ours): (i64, i64) =
         (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?);
+    let (version, first): (i64, i64) = if ours == 0 {
+        (0, 0)
+    } else {
+        let row = sqlx::query(sql::MIGRATIONS_APPLIED)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(sqlite)?;
+        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?)
+    };
     connection.close().await.map_err(sqlite)?;
-    if tables > 0 && ours == 0 { Err(OpenError::Foreign { path: shown }) } else { Ok(()) }
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if tables > ours && first == 0 {
+        Err(OpenError::Foreign { path: shown })
+    } else if version > newest {
+        Err(OpenError::Newer { path: shown, version })
+    } else {
+        Ok(())
+    }
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {

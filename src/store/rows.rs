@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::{Cursor, DueDelivery};
 use crate::core::alert::{Alert, Kind, Reason};
 use crate::core::frequency::{Frequency, Grace};
-use crate::core::limits::TIME_SECONDS_MAX;
+use crate::core::limits::{ATTEMPTS_SHOWN_MAX, TIME_SECONDS_MAX};
 use crate::core::listening::Span;
 use crate::core::name::Name;
 use crate::core::service::Service;
@@ -56,6 +56,10 @@ fn checked<T>(
     read: impl Fn(i64) -> Option<T>,
 ) -> Result<T, Unreadable> {
     value.and_then(read).ok_or_else(|| Unreadable::Value { column, value: format!("{value:?}") })
+}
+
+fn required_time(column: &'static str, value: i64) -> Result<i64, Unreadable> {
+    time(column, Some(value)).map(|_| value)
 }
 
 fn time(column: &'static str, value: Option<i64>) -> Result<Option<i64>, Unreadable> {
@@ -112,15 +116,17 @@ fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
         service: name(row, first)?,
         kind: Kind::parse(&kind)
             .ok_or(Unreadable::Value { column: "kind", value: format!("{kind:?}") })?,
-        about: row.try_get(first + 2)?,
-        created_at: row.try_get(first + 3)?,
-        outage_since: row.try_get(first + 4)?,
+        about: required_time("about", row.try_get(first + 2)?)?,
+        created_at: required_time("created_at", row.try_get(first + 3)?)?,
+        outage_since: required_time("outage_since", row.try_get(first + 4)?)?,
         frequency: checked("frequency", row.try_get(first + 5)?, Frequency::from_seconds)?,
         grace: checked("grace", row.try_get(first + 6)?, Grace::from_seconds)?,
         last_ping: time("last_ping", row.try_get(first + 7)?)?,
         deadline: time("deadline", row.try_get(first + 8)?)?,
         reason: reason.as_deref().and_then(Reason::parse),
-        uncertain: uncertain.0.zip(uncertain.1).map(|(from, to)| Span { from, to }),
+        uncertain: time("uncertain_from", uncertain.0)?
+            .zip(time("uncertain_to", uncertain.1)?)
+            .map(|(from, to)| Span { from, to }),
     })
 }
 
@@ -130,6 +136,6 @@ pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
         seq: row.try_get(0)?,
         id: row.try_get(1)?,
         alert: alert(row, 2)?,
-        attempts: row.try_get(14)?,
+        attempts: row.try_get::<i64, _>(14)?.clamp(0, ATTEMPTS_SHOWN_MAX),
     })
 }

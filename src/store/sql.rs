@@ -156,7 +156,7 @@ statements! {
     DELIVERIES_RECORD = "
         UPDATE deliveries SET
             state = result.value ->> 2,
-            attempts = attempts + 1,
+            attempts = min(attempts, 1000000) + 1,
             next_attempt = result.value ->> 3,
             destination_failed = result.value ->> 4,
             last_attempt = result.value ->> 5,
@@ -165,10 +165,16 @@ statements! {
         FROM json_each(?1) AS result
         WHERE alert = result.value ->> 0 AND destination = result.value ->> 1 AND state = 'pending'";
 
-    /// Makes due at `?2` what waits because the destination `?1` as a whole had failed.
+    /// Makes due at `?2` what waits because the destination `?1` as a whole had failed, unless it failed over `?3` times:
+    /// it may be what makes the destination fail.
     DELIVERIES_REVIVE = "
         UPDATE deliveries SET next_attempt = ?2
-        WHERE destination = ?1 AND state = 'pending' AND next_attempt > ?2 AND destination_failed = 1";
+        WHERE destination = ?1 AND state = 'pending' AND next_attempt > ?2 AND destination_failed = 1
+            AND attempts <= ?3";
+
+    /// Makes due at `?1` what would be tried again only after `?2`.
+    DELIVERIES_UNSTICK = "
+        UPDATE deliveries SET next_attempt = ?1 WHERE state = 'pending' AND next_attempt > ?2";
 
     /// Gives up what waits for destinations that are not among those of `?1`.
     DELIVERIES_GIVE_UP_STRANGERS = "
@@ -232,6 +238,11 @@ statements! {
     /// What the database holds at `?1`: services, those overdue, the last ping of all.
     SUMMARY = "
         SELECT count(*), coalesce(sum(deadline < ?1), 0), max(last_ping) FROM services";
+
+    /// The newest migration, and whether the first is ours.
+    MIGRATIONS_APPLIED = "
+        SELECT coalesce(max(version), 0), coalesce(sum(version = 1 AND description = 'services and alerts'), 0)
+        FROM _sqlx_migrations";
 
     /// Whether this is a database of ours, of something else, or empty.
     TABLES = "

@@ -3,7 +3,6 @@
 use sqlx::SqliteConnection;
 
 use super::{Cursor, rows, sql};
-use crate::core::limits::SWEEP_SERVICES_MAX;
 use crate::core::service::Service;
 
 /// What a sweep looks for.
@@ -24,12 +23,13 @@ pub(super) struct Page {
     pub(super) next: Option<Cursor>,
 }
 
-/// Reads a page: what was due before the second `before`, after a cursor.
+/// Reads a page of up to `rows_max`: what was due before the second `before`, after a cursor.
 pub(super) async fn page(
     connection: &mut SqliteConnection,
     sweep: SweepFor,
     before: i64,
     after: Cursor,
+    rows_max: usize,
 ) -> Result<Page, sqlx::Error> {
     let statement = match sweep {
         SweepFor::Silence => sql::SERVICES_DUE,
@@ -39,7 +39,7 @@ pub(super) async fn page(
         .bind(before)
         .bind(after.second)
         .bind(after.id)
-        .bind(i64::try_from(SWEEP_SERVICES_MAX).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows_max).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await?;
     let mut page = Page { services: Vec::new(), unreadable: Vec::new(), next: None };
@@ -52,6 +52,6 @@ pub(super) async fn page(
             Err(reason) => page.unreadable.push((cursor.id, reason.to_string())),
         }
     }
-    page.next = (found.len() >= SWEEP_SERVICES_MAX).then_some(last);
+    page.next = (found.len() >= rows_max).then_some(last);
     Ok(page)
 }

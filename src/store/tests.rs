@@ -65,8 +65,15 @@ async fn every_statement_can_be_prepared_on_a_migrated_database() {
 async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows() {
     let opening = opening().await;
     let mut connection = connection(&opening).await;
-    // Counting counts, and what left the settings is looked for once a start.
-    let may_scan = ["SERVICES_COUNT", "SUMMARY", "TABLES", "DELIVERIES_GIVE_UP_STRANGERS"];
+    // Counting counts; what left the settings is looked for once a start, and a clock that went back is rare.
+    let may_scan = [
+        "SERVICES_COUNT",
+        "SUMMARY",
+        "TABLES",
+        "DELIVERIES_GIVE_UP_STRANGERS",
+        "DELIVERIES_UNSTICK",
+        "MIGRATIONS_APPLIED",
+    ];
     for (name, text) in sql::ALL {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
         let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::batch::{Answer, Batch};
+use super::open::FileIdentity;
 use super::raise::{Flying, Raised};
 use super::{
     Attempt, Cursor, DueDeliveries, Health, Reply, Rules, StoreError, SweepFor, SweepPage,
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::core::alert::Kind;
 use crate::core::limits::{
     BATCH_COMMANDS_MAX, LISTENING_BATCH_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX,
-    SHUTDOWN_BUSY_MS_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
+    REVIVED_ATTEMPTS_MAX, SHUTDOWN_BUSY_MS_MAX, SWEEP_SERVICES_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
 };
 use crate::core::listening::Listening;
 use crate::core::name::Name;
@@ -84,6 +85,8 @@ pub struct Writer {
     pub(super) options: SqliteConnectOptions,
     /// `None` after a failure that may have left the connection unusable.
     pub(super) connection: Option<SqliteConnection>,
+    /// Which file it is; `None` in memory.
+    pub(super) file: Option<FileIdentity>,
     /// A database in memory would be lost with its connection.
     pub(super) in_memory: bool,
     /// How many services there are, as far as this program knows; hands that edit are noticed at the limit.
@@ -187,10 +190,10 @@ impl Writer {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
         if is_stale {
-            listening::store(&mut transaction, next).await?;
+            listening::remember(&mut transaction, before, next).await?;
         }
         let mut batch = Batch::read(&mut transaction, run, &rules, services).await?;
-        let answers = batch.decide(run);
+        let answers = batch.decide(run, now);
         let done = batch.write(&mut transaction, &self.flying).await?;
         transaction.commit().await?;
         self.health.succeeded();
@@ -210,10 +213,11 @@ impl Writer {
     async fn do_alone(&mut self, command: Command) {
         match command {
             Command::Sweep { sweep, now, after, reply } => {
-                let answer = self
-                    .sweep(sweep, now, after)
-                    .await
-                    .map_err(|error| self.failed("sweep", &error));
+                let mut swept = self.sweep(sweep, now, after, SWEEP_SERVICES_MAX).await;
+                if swept.as_ref().is_err_and(is_about_a_value) {
+                    swept = self.sweep_singly(sweep, now, after).await;
+                }
+                let answer = swept.map_err(|error| self.failed("sweep", &error));
                 if answer.as_ref().is_ok_and(|page| page.next.is_none()) {
                     self.health.swept(now);
                 }
@@ -249,6 +253,7 @@ impl Writer {
         sweep: SweepFor,
         now: i64,
         after: Cursor,
+        rows_max: usize,
     ) -> Result<SweepPage, sqlx::Error> {
         let (rules, before) = (Arc::clone(&self.rules), self.listening);
         let next = before.heard_at(now, rules.hold_seconds);
@@ -272,7 +277,7 @@ impl Writer {
             }
         };
         let connection = self.connection().await?;
-        let page = sweep::page(connection, sweep, due_before, after).await?;
+        let page = sweep::page(connection, sweep, due_before, after, rows_max).await?;
         if decide(&page).is_empty() && !is_stale {
             self.note_unreadable(&page);
             return Ok(SweepPage { raised: 0, next: page.next });
@@ -281,10 +286,10 @@ impl Writer {
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         // Read again: between the two, hands may have edited.
-        let page = sweep::page(&mut transaction, sweep, due_before, after).await?;
+        let page = sweep::page(&mut transaction, sweep, due_before, after, rows_max).await?;
         if is_stale {
             // A gap is on disk before anything is judged by it.
-            listening::store(&mut transaction, next).await?;
+            listening::remember(&mut transaction, before, next).await?;
         }
         let done =
             Batch::of_changes(decide(&page), &rules).write(&mut transaction, &self.flying).await?;
@@ -297,6 +302,49 @@ impl Writer {
         self.note_unreadable(&page);
         self.tell(&done.raised);
         Ok(SweepPage { raised: done.raised.len(), next: page.next })
+    }
+
+    /// A page, row by row, after the database refused one of its values: that row alone is skipped.
+    async fn sweep_singly(
+        &mut self,
+        sweep: SweepFor,
+        now: i64,
+        mut after: Cursor,
+    ) -> Result<SweepPage, sqlx::Error> {
+        let (mut raised, mut refused) = (0, None);
+        for _ in 0..SWEEP_SERVICES_MAX {
+            let next = match self.sweep(sweep, now, after, 1).await {
+                Ok(page) => {
+                    raised += page.raised;
+                    page.next
+                }
+                Err(error) if is_about_a_value(&error) => {
+                    let before = match sweep {
+                        SweepFor::Silence => now,
+                        SweepFor::Reminders => {
+                            now - self.rules.remind_every_seconds.unwrap_or_default()
+                        }
+                    };
+                    refused = Some(error);
+                    let connection = self.connection().await?;
+                    sweep::page(connection, sweep, before, after, 1).await?.next
+                }
+                Err(error) => return Err(error),
+            };
+            match next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        match refused {
+            // Nothing went through, so it is not about one row.
+            Some(error) if raised == 0 => Err(error),
+            Some(error) => {
+                error!(%error, "the silence of some services cannot be told: the database refuses their rows");
+                Ok(SweepPage { raised, next: None })
+            }
+            None => Ok(SweepPage { raised, next: None }),
+        }
     }
 
     /// Hands out deliveries, each to one courier at a time.
@@ -330,7 +378,12 @@ impl Writer {
 
     async fn revive(&mut self, destination: &str, now: i64) -> Result<(), sqlx::Error> {
         let connection = self.connection().await?;
-        sqlx::query(sql::DELIVERIES_REVIVE).bind(destination).bind(now).execute(connection).await?;
+        sqlx::query(sql::DELIVERIES_REVIVE)
+            .bind(destination)
+            .bind(now)
+            .bind(REVIVED_ATTEMPTS_MAX)
+            .execute(connection)
+            .await?;
         Ok(())
     }
 
@@ -350,6 +403,11 @@ impl Writer {
     }
 
     async fn connect(&mut self) -> Result<(), sqlx::Error> {
+        if self.file.as_ref().is_some_and(|file| !file.is_there()) {
+            return Err(sqlx::Error::Io(std::io::Error::other(
+                "the database file was moved, removed or replaced while it was served; put it back or start again",
+            )));
+        }
         if self.connection.is_none() {
             self.connection = Some(self.options.connect().await?);
         }

@@ -203,9 +203,14 @@ impl House {
         self.sweeper.step(second).await.unwrap()
     }
 
+    /// The file.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.as_ref().unwrap().path().join("overdue.db")
+    }
+
     /// A connection of somebody else's to the file.
     pub async fn sqlite(&self) -> SqliteConnection {
-        let path = self.folder.as_ref().unwrap().path().join("overdue.db");
+        let path = self.database();
         SqliteConnection::connect(path.to_str().unwrap()).await.unwrap()
     }
 

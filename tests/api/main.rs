@@ -10,6 +10,7 @@ mod browsers_and_proxies;
 mod destinations;
 mod fairness;
 mod formats;
+mod hands;
 mod heartbeat;
 mod house;
 mod mails;

@@ -189,7 +189,13 @@ impl Server {
     }
 
     pub async fn spawn(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stderr(Stdio::null());
+        Self::spawn_with_log(command).await
+    }
+
+    /// Starts it with its standard error as it is.
+    pub async fn spawn_with_log(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = String::new();

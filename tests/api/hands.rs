@@ -1,0 +1,146 @@
+//! What hands and other programs do to the file while it is served, and what clocks do.
+
+use axum::body::Body;
+use http_body_util::StreamBody;
+use overdue::alerting::Step;
+use overdue::config::{AlertFormat, Destination};
+use overdue::store::Rules;
+
+use crate::house::{House, TEN, destination, rules};
+use crate::support::{Receiver, Reply};
+
+async fn house_for(destination: &Destination) -> House {
+    House::with(Rules { routes: vec![destination.route.clone()], ..rules() }).await
+}
+
+#[tokio::test]
+async fn an_alert_deleted_by_hand_holds_up_none_that_follows() {
+    let mut receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&destination).await;
+    house.ping("name=a&frequency=10m").await;
+    house.sweep_at(TEN + 601).await;
+    house.edit("PRAGMA foreign_keys = OFF; DELETE FROM alerts").await;
+    assert_eq!(house.count("SELECT count(*) FROM deliveries").await, 0);
+    house.ping("name=a&frequency=10m").await;
+    let mut courier = house.courier(&destination);
+    courier.step(TEN + 601).await.unwrap();
+    courier.settle().await;
+    assert_eq!(receiver.next().await.body["type"], "service.recovered");
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_to_change_silences_no_other() {
+    let house = House::new().await;
+    for name in ["a", "b", "c"] {
+        house.ping(&format!("name={name}&frequency=10m&timestamp=1000")).await;
+    }
+    house
+        .edit("CREATE TRIGGER poison BEFORE UPDATE ON services WHEN NEW.name = 'b' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .await;
+    assert_eq!(house.sweep_at(TEN + 1).await, 2);
+    assert_eq!(house.texts("SELECT service FROM alerts ORDER BY 1").await, ["a", "c"]);
+    house.edit("DROP TRIGGER poison").await;
+    assert_eq!(house.sweep_at(TEN + 2).await, 1);
+}
+
+#[tokio::test]
+async fn a_deadline_moved_by_hand_in_an_outage_is_told_of_when_it_passes() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=10m").await;
+    house.sweep_at(TEN + 601).await;
+    // Ten minutes more than the deadline of before.
+    assert_eq!(house.edit("UPDATE services SET deadline = deadline + 600").await, 1);
+    assert_eq!(house.sweep_at(TEN + 1200).await, 0);
+    assert_eq!(house.sweep_at(TEN + 1201).await, 1);
+    assert_eq!(house.count("SELECT count(*) FROM alerts WHERE kind = 'overdue'").await, 2);
+}
+
+#[tokio::test]
+async fn times_that_are_none_panic_nobody() {
+    let mut receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&destination).await;
+    for name in ["a", "b", "well"] {
+        house.ping(&format!("name={name}&frequency=10m&timestamp=1000")).await;
+    }
+    house.sweep_at(TEN + 1).await;
+    house
+        .edit(
+            "UPDATE alerts SET created_at = -9223372036854775808 WHERE service = 'a';
+             UPDATE deliveries SET attempts = 9223372036854775807 WHERE service = 'b';
+             UPDATE monitor SET listening_until = -9223372036854775808, gap_from = 0, gap_to = 9223372036854775807,
+                 hold_until = 9223372036854775807",
+        )
+        .await;
+    let house = house.restart().await;
+    house.sweep_at(TEN + 2).await;
+    let mut courier = house.courier(&destination);
+    while courier.step(TEN + 2).await.unwrap() != Step::Idle {
+        courier.settle().await;
+    }
+    let mut told: Vec<_> =
+        receiver.rest().into_iter().map(|got| got.body["name"].clone()).collect();
+    told.sort_by_key(ToString::to_string);
+    assert_eq!(told, ["b", "well"]);
+    assert_eq!(house.texts("SELECT state FROM deliveries WHERE service = 'a'").await, ["given_up"]);
+}
+
+#[tokio::test]
+async fn a_ping_whose_body_took_longer_than_its_frequency_ends_no_outage() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=2s").await;
+    assert_eq!(house.sweep_at(TEN + 3).await, 1);
+    let clock = house.clock.clone();
+    let slow = futures_util::stream::once(async move {
+        clock.set(TEN + 9);
+        Ok::<_, std::io::Error>(hyper::body::Frame::data(bytes::Bytes::from_static(b"x")))
+    });
+    let request =
+        House::request("POST", "/ping/a").body(Body::new(StreamBody::new(Box::pin(slow)))).unwrap();
+    let answer = house.answer(request).await;
+    assert_eq!((answer.status, &answer.json["status"]), (200, &"overdue".into()));
+    assert_eq!(house.sweep_at(TEN + 10).await, 0);
+    assert_eq!(house.texts("SELECT kind FROM alerts").await, ["overdue"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_a_day_delays_no_delivery() {
+    let receiver = Receiver::start().await;
+    receiver.usually(Reply::Status(500));
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&destination).await;
+    house.ping("name=a&frequency=10m&timestamp=1000").await;
+    house.sweep_at(TEN + 1).await;
+    let mut courier = house.courier(&destination);
+    courier.step(TEN + 1).await.unwrap();
+    courier.settle().await;
+    receiver.usually(Reply::Status(200));
+    let back = TEN - 86_400;
+    house.sweep_after_gap(back).await;
+    assert_eq!(courier.step(back).await, Ok(Step::Sending(1)));
+    courier.settle().await;
+    assert_eq!(house.texts("SELECT state FROM deliveries").await, ["delivered"]);
+}
+
+#[tokio::test]
+async fn what_this_version_cannot_judge_is_not_taken_for_a_success() {
+    let house = House::new().await;
+    for query in ["signal=fail", "cron=0%203%20*%20*%20*"] {
+        let answer = house.get(&format!("/ping?name=a&frequency=1h&{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.detail().contains("is not supported by this version"), "{answer:?}");
+    }
+    assert_eq!(house.count("SELECT count(*) FROM services").await, 0);
+}
+
+#[tokio::test]
+async fn a_database_that_is_moved_away_is_not_taken_for_a_place_to_store_pings() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=1h").await;
+    let (path, aside) = (house.database(), house.database().with_extension("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    assert_eq!(house.get("/ping/a").await.status, 503);
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(house.get("/ping/a").await.status, 200, "it heals when the file is back");
+}
