@@ -245,6 +245,7 @@ fn files_that_are_not_ours_stop_the_start_and_stay_as_they_are() {
         start("missing/overdue.db")
             .contains("cannot open missing/overdue.db: No such file or directory")
     );
+    std::fs::create_dir(folder.path().join("folder.db")).unwrap();
     assert!(start("folder.db").contains("cannot open folder.db: is a directory"));
     // A database of another program that uses the same migrations, one of ours from the future, and links to nothing.
     let table = "CREATE TABLE _sqlx_migrations (version INTEGER, description TEXT, success INTEGER, checksum BLOB)";
