@@ -4,11 +4,13 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::process::Stdio;
 
 use support::{Server, overdue, patiently};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
 
 /// Starts it with these arguments and variables, which must stop the start; returns what it says.
 fn refused(arguments: &[&str], variables: &[(&str, &str)], file: &str) -> String {
@@ -173,16 +175,22 @@ async fn the_greeting_says_where_it_serves_what_it_holds_and_where_alerts_go() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn in_json_logs_the_start_is_a_line_and_names_cannot_forge_others() {
-    let folder = TempDir::new().unwrap();
-    let mut command = overdue(folder.path());
+/// Serves the database in a folder, and gives the lines of its log, in JSON.
+fn serve_with_json_log(folder: &Path) -> (Child, Lines<BufReader<ChildStderr>>) {
+    let mut command = overdue(folder);
     command
         .args(["--listen", "127.0.0.1:0"])
         .env("OVERDUE_LOG_FORMAT", "json")
         .stderr(Stdio::piped());
     let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    (child, lines)
+}
+
+#[tokio::test]
+async fn in_json_logs_the_start_is_a_line_and_names_cannot_forge_others() {
+    let folder = TempDir::new().unwrap();
+    let (mut child, mut lines) = serve_with_json_log(folder.path());
     let mut next = async || -> serde_json::Value {
         let line = patiently("a log line", lines.next_line()).await.unwrap().unwrap();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -403,13 +411,7 @@ async fn a_service_that_no_destination_is_told_of_is_named_at_the_start_and_when
     for expected in
         ["no destination is told of this new service", "no destination is told of these services"]
     {
-        let mut command = overdue(folder.path());
-        command
-            .args(["--listen", "127.0.0.1:0"])
-            .env("OVERDUE_LOG_FORMAT", "json")
-            .stderr(Stdio::piped());
-        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut child, mut lines) = serve_with_json_log(folder.path());
         let mut next = async || -> serde_json::Value {
             let line = patiently("a log line", lines.next_line()).await.unwrap().unwrap();
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))

@@ -267,16 +267,12 @@ fn from_table(
         destination.timeout_seconds = seconds;
     }
     if let Some(kinds) = &table.alerts {
-        destination.route.kinds = wanted_kinds(kinds, format_kinds(&destination), given)?;
+        destination.route.kinds = wanted_kinds(kinds, format.kinds(), given)?;
     }
     if let Some(globs) = &table.services {
         destination.route.services = Some(glob_set(globs, given)?);
     }
     Ok(destination)
-}
-
-fn format_kinds(destination: &Destination) -> &'static [Kind] {
-    destination.format.kinds()
 }
 
 fn wanted_kinds(
