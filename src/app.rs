@@ -18,7 +18,7 @@ use crate::cli::{Invocation, check_config, sink, test_alert};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::core::limits::{CONNECTIONS_MAX, FILES_RESERVED, SHUTDOWN_MS_MAX};
-use crate::http::{self, Api, ServerLimits};
+use crate::http::{self, Api, Entrance, ServerLimits};
 use crate::store::{self, OpenError, Rules, Store, StoreError, Summary};
 use crate::sweeper::Sweeper;
 use crate::telemetry;
@@ -111,6 +111,14 @@ async fn warn_of_untold(store: &Store, config: &Config) -> Result<(), StoreError
 
 fn presentation(config: &Config) -> Presentation {
     Presentation { zone: config.zone.clone(), base_url: config.base_url.clone() }
+}
+
+fn entrance(config: &Config) -> Entrance {
+    Entrance {
+        open: config.open,
+        keys: config.keys.clone(),
+        client_ip_header: config.client_ip_header.clone(),
+    }
 }
 
 async fn receive(options: &sink::Sink, stop: CancellationToken) -> Result<(), AppError> {
@@ -229,7 +237,7 @@ impl App {
             is_new: opened.is_new,
             summary,
             listener,
-            router: http::router(Api::new(store.clone(), clock.clone(), config.open)),
+            router: http::router(Api::new(store.clone(), clock.clone(), entrance(config))),
             writer,
             sweeper: Sweeper::new(store.clone(), clock, config.alert_history_seconds),
             couriers,

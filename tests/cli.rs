@@ -44,6 +44,11 @@ fn help_shows_every_setting_with_its_variable_and_default() {
             "OVERDUE_DURABILITY",
             "OVERDUE_LISTEN",
             "OVERDUE_OPEN",
+            "OVERDUE_PING_KEY",
+            "OVERDUE_READ_KEY",
+            "OVERDUE_ADMIN_KEY",
+            "OVERDUE_CLIENT_IP_HEADER",
+            "OVERDUE_LITEFS",
             "OVERDUE_GRACE",
             "OVERDUE_MAX_SERVICES",
             "RUST_LOG",
@@ -75,6 +80,9 @@ fn a_wrong_setting_stops_the_start_with_a_sentence() {
     insta::assert_snapshot!(with("DATABASE_URL", "postgres://x"), @r#"overdue: DATABASE_URL "postgres://x" is not a SQLite database: use sqlite:FILE, as in sqlite:overdue.db, or sqlite::memory:"#);
     insta::assert_snapshot!(with("OVERDUE_DURABILITY", "none"), @r#"overdue: OVERDUE_DURABILITY "none" is not known: use full or relaxed"#);
     insta::assert_snapshot!(with("OVERDUE_OPEN", "yes"), @r#"overdue: OVERDUE_OPEN "yes" is not known: use true or false"#);
+    insta::assert_snapshot!(with("OVERDUE_PING_KEY", "two words"), @"overdue: OVERDUE_PING_KEY has a key that is none: use 1 to 256 printable ASCII characters without spaces and commas, as `openssl rand -hex 24` prints them");
+    insta::assert_snapshot!(with("OVERDUE_CLIENT_IP_HEADER", "X Real IP"), @r#"overdue: OVERDUE_CLIENT_IP_HEADER "X Real IP" is not a header's name: use one as in X-Forwarded-For"#);
+    insta::assert_snapshot!(with("OVERDUE_LITEFS", "127.0.0.1:20202"), @r#"overdue: OVERDUE_LITEFS "127.0.0.1:20202" is not LiteFS's API: use its address, as in http://127.0.0.1:20202"#);
     insta::assert_snapshot!(with("OVERDUE_MAX_SERVICES", "0"), @r#"overdue: OVERDUE_MAX_SERVICES "0" is not a count: use a whole number of 1 or more"#);
     insta::assert_snapshot!(with("OVERDUE_ALERT_HISTORY", "0s"), @r#"overdue: OVERDUE_ALERT_HISTORY "0s" is zero: use 1s or more"#);
     insta::assert_snapshot!(with("OVERDUE_ALERT_FORMAT", "xml"), @r#"overdue: OVERDUE_ALERT_FORMAT "xml" is not known: use json, query, slack, discord, ntfy, pagerduty, alertmanager or email"#);
@@ -111,9 +119,9 @@ fn an_unknown_setting_stops_the_start_too() {
 
 #[test]
 fn strangers_are_not_served_unless_that_is_meant() {
-    insta::assert_snapshot!(refused(&["--listen", "0.0.0.0:0"], &[], ""), @"overdue: serving on 0.0.0.0:0 would let anyone ping and delete: listen on 127.0.0.1, or set OVERDUE_OPEN=true if that is meant");
-    insta::assert_snapshot!(refused(&[], &[("PORT", "0")], ""), @"overdue: serving on 0.0.0.0:0 would let anyone ping and delete: listen on 127.0.0.1, or set OVERDUE_OPEN=true if that is meant");
-    insta::assert_snapshot!(refused(&[], &[("FLY_APP_NAME", "x"), ("OVERDUE_LISTEN", "127.0.0.1:0")], ""), @"overdue: serving on Fly would let anyone ping and delete: set OVERDUE_OPEN=true if that is meant");
+    insta::assert_snapshot!(refused(&["--listen", "0.0.0.0:0"], &[], ""), @"overdue: serving on 0.0.0.0:0 would let anyone ping and delete: listen on 127.0.0.1, set OVERDUE_PING_KEY, OVERDUE_READ_KEY and OVERDUE_ADMIN_KEY, or OVERDUE_OPEN=true if that is meant");
+    insta::assert_snapshot!(refused(&[], &[("PORT", "0")], ""), @"overdue: serving on 0.0.0.0:0 would let anyone ping and delete: listen on 127.0.0.1, set OVERDUE_PING_KEY, OVERDUE_READ_KEY and OVERDUE_ADMIN_KEY, or OVERDUE_OPEN=true if that is meant");
+    insta::assert_snapshot!(refused(&[], &[("FLY_APP_NAME", "x"), ("OVERDUE_LISTEN", "127.0.0.1:0")], ""), @"overdue: serving on Fly would let anyone ping and delete: set OVERDUE_PING_KEY, OVERDUE_READ_KEY and OVERDUE_ADMIN_KEY, or OVERDUE_OPEN=true if that is meant");
 }
 
 #[tokio::test]

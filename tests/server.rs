@@ -253,7 +253,11 @@ async fn a_head_that_never_ends_is_cut_off_and_others_are_served_meanwhile() {
         head: std::time::Duration::from_millis(200),
         ..overdue::http::ServerLimits::default()
     };
-    let router = overdue::http::router(overdue::http::Api::new(opened.store.clone(), clock, false));
+    let router = overdue::http::router(overdue::http::Api::new(
+        opened.store.clone(),
+        clock,
+        overdue::http::Entrance::default(),
+    ));
     tokio::spawn(overdue::http::serve(
         listener,
         router,
@@ -349,4 +353,31 @@ async fn a_reader_of_the_log_that_has_stopped_reading_holds_up_no_ping() {
     }
     assert_eq!(server.get("/ping/job-1?frequency=1h").await.status, 200);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn keys_end_in_no_log_and_wrong_ones_are_counted_by_the_callers_address() {
+    let folder = TempDir::new().unwrap();
+    let mut command = overdue(folder.path());
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .env("OVERDUE_PING_KEY", "laptop:swordfish")
+        .env("RUST_LOG", "trace")
+        .stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+    let server = Server::spawn_with_log(command).await;
+    assert_eq!(server.get("/ping?name=a&frequency=1h&key=swordfish").await.status, 200);
+    assert_eq!(server.get("/ping?name=a&frequency=1h").await.status, 401);
+    for _ in 0..30 {
+        assert_eq!(server.get("/ping/a?key=gefilte").await.status, 401);
+    }
+    assert_eq!(server.get("/ping/a?key=gefilte").await.status, 429);
+    assert_eq!(server.get("/ping/a?key=swordfish").await.status, 200);
+    assert_eq!(server.get("/healthz").await.status, 200);
+    let greeting = server.greeting.clone();
+    server.stop().await;
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("stopped"), "{log}");
+    for secret in ["swordfish", "gefilte"] {
+        assert!(!log.contains(secret) && !greeting.contains(secret), "{log}");
+    }
 }

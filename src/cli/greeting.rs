@@ -44,7 +44,8 @@ fn lines(greeting: &Greeting<'_>, config: &Config, now: i64) -> Vec<String> {
     if !config.destinations.is_empty() && config.base_url.is_none() {
         lines.push("  links     OVERDUE_BASE_URL is not set: alerts carry none".to_owned());
     }
-    lines.push(format!("  try       curl 'http://{address}/ping?name=hello&frequency=10s'"));
+    let key = if config.keys.is_empty() { "" } else { "&key=KEY" };
+    lines.push(format!("  try       curl 'http://{address}/ping?name=hello&frequency=10s{key}'"));
     lines
 }
 

@@ -1,19 +1,22 @@
 //! Every setting: flag before environment before `overdue.toml` before default.
 
 mod destination;
+mod environment;
+mod keys;
 mod mail;
 mod value;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 pub use destination::{AlertFormat, Destination, Secret};
+pub use environment::Environment;
+use environment::{client_ip_header, listen, on_fly, refuse_unknown_variables, variable};
 use jiff::tz::TimeZone;
+pub use keys::{Key, KeyKind, Keys};
 pub use mail::Mailing;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -80,6 +83,32 @@ pub struct Settings {
     #[arg(long, env = "OVERDUE_OPEN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(deserialize_with = "scalar")]
     open: Option<String>,
+
+    /// Who may ping, and so make services: a secret, or label:secret,label2:secret2 [default: none]
+    #[arg(long, env = "OVERDUE_PING_KEY", value_name = "KEYS", hide_env_values = true)]
+    #[serde(deserialize_with = "scalar")]
+    ping_key: Option<String>,
+
+    /// Who may read, written the same way [default: none]
+    #[arg(long, env = "OVERDUE_READ_KEY", value_name = "KEYS", hide_env_values = true)]
+    #[serde(deserialize_with = "scalar")]
+    read_key: Option<String>,
+
+    /// Who may do everything, written the same way [default: none]
+    #[arg(long, env = "OVERDUE_ADMIN_KEY", value_name = "KEYS", hide_env_values = true)]
+    #[serde(deserialize_with = "scalar")]
+    admin_key: Option<String>,
+
+    /// The header in which a proxy passes on the caller's address; of several addresses the last [default: on Fly
+    /// Fly-Client-IP, else none]
+    #[arg(long, env = "OVERDUE_CLIENT_IP_HEADER", value_name = "HEADER")]
+    #[serde(deserialize_with = "scalar")]
+    client_ip_header: Option<String>,
+
+    /// LiteFS's API, as in http://127.0.0.1:20202: this machine is one of several [default: none]
+    #[arg(long, env = "OVERDUE_LITEFS", value_name = "URL")]
+    #[serde(deserialize_with = "scalar")]
+    litefs: Option<String>,
 
     /// The grace of new services that give a frequency and no grace [default: 0s]
     #[arg(long, env = "OVERDUE_GRACE", value_name = "DURATION")]
@@ -149,8 +178,14 @@ pub struct Config {
     pub durability: Durability,
     /// The address to serve.
     pub listen: SocketAddr,
-    /// Whether strangers may call.
+    /// Whether strangers may call without a key.
     pub open: bool,
+    /// The keys that callers show.
+    pub keys: Keys,
+    /// The header in which a proxy passes on the caller's address, in lower case.
+    pub client_ip_header: Option<String>,
+    /// Where LiteFS is asked for its role; `None`: this machine is alone.
+    pub litefs: Option<Url>,
     /// The grace of new services that give none.
     pub grace: Grace,
     /// For how long after a gap silence is held against nobody, in seconds.
@@ -223,21 +258,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The environment that the settings are read in.
-pub struct Environment {
-    /// Its variables.
-    pub variables: Vec<(OsString, OsString)>,
-    /// Where `overdue.toml` is looked for.
-    pub folder: PathBuf,
-}
-
-impl Environment {
-    fn get(&self, name: &str) -> Option<String> {
-        let (_, value) = self.variables.iter().find(|(key, _)| key == name)?;
-        Some(value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
-    }
-}
-
 impl Settings {
     /// Resolves what `matches` (flags and environment), the file and the defaults say.
     ///
@@ -250,22 +270,7 @@ impl Settings {
     ) -> Result<Config, ConfigError> {
         refuse_unknown_variables(environment)?;
         let file = self.file(environment)?;
-        let pick = |id: &str, given: fn(&Self) -> &Option<String>| -> Option<Given> {
-            let flag = format!("--{}", id.replace('_', "-"));
-            match (given(self), matches.value_source(id)) {
-                (Some(text), Some(ValueSource::CommandLine)) => {
-                    Some(Given { text: text.clone(), from: flag })
-                }
-                // Set but empty means not set, as compose files and units write it.
-                (Some(text), Some(_)) if !text.is_empty() => {
-                    Some(Given { text: text.clone(), from: variable(id).unwrap_or(flag) })
-                }
-                _ => file.as_ref().and_then(|file| {
-                    let text = given(&file.settings).clone()?;
-                    Some(Given { text, from: format!("{id} in {}", file.name) })
-                }),
-            }
-        };
+        let pick = self.pick(file.as_ref(), matches);
         let mut errors = Vec::new();
         let config = Config {
             destinations: noted(&mut errors, Self::destinations(&pick, file.as_ref()))
@@ -283,6 +288,13 @@ impl Settings {
             listen: noted(&mut errors, listen(pick("listen", |s| &s.listen), environment))
                 .unwrap_or(LOCAL),
             open: read(&mut errors, pick("open", |s| &s.open), Given::boolean).unwrap_or(false),
+            keys: noted(&mut errors, Self::keys(&pick)).unwrap_or_default(),
+            client_ip_header: noted(
+                &mut errors,
+                client_ip_header(pick("client_ip_header", |s| &s.client_ip_header), environment),
+            )
+            .flatten(),
+            litefs: read(&mut errors, pick("litefs", |s| &s.litefs), environment::litefs),
             grace: read(&mut errors, pick("grace", |s| &s.grace), Given::grace)
                 .unwrap_or(Grace::ZERO),
             hold_seconds: read(&mut errors, pick("outage_hold", |s| &s.outage_hold), Given::grace)
@@ -313,9 +325,43 @@ impl Settings {
                 .unwrap_or(LogFormat::Text),
         };
         if errors.is_empty() {
-            noted(&mut errors, refuse_exposure(config.listen, config.open, environment));
+            noted(&mut errors, environment::refuse_together(&config, environment));
         }
         if errors.is_empty() { Ok(config) } else { Err(ConfigError(errors)) }
+    }
+
+    /// What reads a setting where it is written first: flag, environment, file.
+    fn pick<'a>(
+        &'a self,
+        file: Option<&'a File>,
+        matches: &'a ArgMatches,
+    ) -> impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given> + 'a {
+        move |id, given| {
+            let flag = format!("--{}", id.replace('_', "-"));
+            match (given(self), matches.value_source(id)) {
+                (Some(text), Some(ValueSource::CommandLine)) => {
+                    Some(Given { text: text.clone(), from: flag })
+                }
+                // Set but empty means not set, as compose files and units write it.
+                (Some(text), Some(_)) if !text.is_empty() => {
+                    Some(Given { text: text.clone(), from: variable(id).unwrap_or(flag) })
+                }
+                _ => file.and_then(|file| {
+                    let text = given(&file.settings).clone()?;
+                    Some(Given { text, from: format!("{id} in {}", file.name) })
+                }),
+            }
+        }
+    }
+
+    fn keys(
+        pick: &impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given>,
+    ) -> Result<Keys, ConfigError> {
+        Keys::read(&[
+            (KeyKind::Ping, pick("ping_key", |s| &s.ping_key)),
+            (KeyKind::Read, pick("read_key", |s| &s.read_key)),
+            (KeyKind::Admin, pick("admin_key", |s| &s.admin_key)),
+        ])
     }
 
     /// The default destination, and those of the file.
@@ -400,89 +446,4 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
             Err(D::Error::custom(format!("a {} stands where a text belongs", other.type_str())))
         }
     }
-}
-
-/// The names of the environment variables by the settings' own, which clap knows.
-fn variables() -> BTreeMap<String, String> {
-    let command = <Settings as clap::Args>::augment_args(clap::Command::new("overdue"));
-    command
-        .get_arguments()
-        .filter_map(|argument| {
-            Some((
-                argument.get_id().to_string(),
-                argument.get_env()?.to_string_lossy().into_owned(),
-            ))
-        })
-        .collect()
-}
-
-fn variable(id: &str) -> Option<String> {
-    variables().remove(id)
-}
-
-/// A misspelt `OVERDUE_…` would silently mean its default.
-fn refuse_unknown_variables(environment: &Environment) -> Result<(), ConfigError> {
-    let known = variables();
-    for (name, _) in &environment.variables {
-        let name = name.to_string_lossy();
-        // Kubernetes announces a service called `overdue` to every pod as OVERDUE_SERVICE_… and OVERDUE_PORT….
-        let is_announced = name.starts_with("OVERDUE_SERVICE_") || name.starts_with("OVERDUE_PORT");
-        if name.starts_with("OVERDUE_")
-            && !is_announced
-            && !known.values().any(|known| *known == name)
-        {
-            let known: Vec<&str> = known
-                .values()
-                .map(String::as_str)
-                .filter(|name| name.starts_with("OVERDUE_"))
-                .collect();
-            return Err(ConfigError::one(format!(
-                "{name} is not a setting: those that begin so are {}",
-                known.join(", ")
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Where to listen; `PORT` alone is how platforms say it.
-fn listen(given: Option<Given>, environment: &Environment) -> Result<SocketAddr, ConfigError> {
-    if let Some(given) = given {
-        return given.address();
-    }
-    let Some(text) = environment.get("PORT") else { return Ok(LOCAL) };
-    let given = Given { text, from: "PORT".to_owned() };
-    let port: u16 = given
-        .text
-        .parse()
-        .map_err(|_| given.wrong("is not a port: use a number from 0 to 65535"))?;
-    Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
-}
-
-fn on_fly(environment: &Environment) -> Option<Url> {
-    Url::parse(&format!("https://{}.fly.dev", environment.get("FLY_APP_NAME")?)).ok()
-}
-
-/// Without a key anyone who reaches the address may ping and delete, so that must be meant.
-fn refuse_exposure(
-    listen: SocketAddr,
-    open: bool,
-    environment: &Environment,
-) -> Result<(), ConfigError> {
-    let on_fly = environment.get("FLY_APP_NAME").is_some();
-    if open || (is_loopback(listen.ip()) && !on_fly) {
-        return Ok(());
-    }
-    Err(ConfigError::one(if on_fly {
-        "serving on Fly would let anyone ping and delete: set OVERDUE_OPEN=true if that is meant"
-            .to_owned()
-    } else {
-        format!(
-            "serving on {listen} would let anyone ping and delete: listen on 127.0.0.1, or set OVERDUE_OPEN=true if that is meant"
-        )
-    }))
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
 }

@@ -159,3 +159,21 @@ pub const SHUTDOWN_BUSY_MS_MAX: i64 = 500;
 
 /// How long the whole stop may take before the process ends anyway.
 pub const SHUTDOWN_MS_MAX: u64 = 9000;
+
+/// Keys of all kinds that may be set.
+pub const KEYS_MAX: usize = 100;
+
+/// The longest label of a key.
+pub const KEY_LABEL_CHARS_MAX: usize = 64;
+
+/// The longest secret of a key.
+pub const KEY_BYTES_MAX: usize = 256;
+
+/// Wrong keys that one address may show in a minute; more are answered 429.
+pub const WRONG_KEYS_MAX: u32 = 30;
+
+/// The minute of the above.
+pub const WRONG_KEYS_SECONDS: i64 = 60;
+
+/// Addresses whose wrong keys are counted each by itself; those beyond are counted together.
+pub const WRONG_KEY_ADDRESSES_MAX: usize = 10_000;

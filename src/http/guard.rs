@@ -1,5 +1,5 @@
-//! Who may call at all, before any key: browsers on strangers' pages may not write, and without `OVERDUE_OPEN`
-//! nobody comes through a proxy.
+//! What every request passes before its route: strangers' pages may not write, without keys or `OVERDUE_OPEN` nobody
+//! comes through a proxy, and a key is asked for where there are keys.
 
 use std::net::IpAddr;
 
@@ -7,37 +7,73 @@ use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
-use super::Api;
+use super::caller::{self, Caller};
 use super::problem::{Problem, shown};
+use super::routes::Access;
+use super::{Api, body};
 
 /// Headers that only a proxy adds.
 const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "fly-client-ip"];
 
-/// Refuses what a proxy passed on, unless the server is open. A Host that is not loopback tells of one too, or of a
-/// page that had its own name resolved to this machine (DNS rebinding).
-pub(super) async fn refuse_proxied(
-    State(api): State<Api>,
-    request: Request,
+/// Lets a request through to a route that asks for `access`, with its [`Caller`] as an extension, or says why not.
+pub(super) async fn admit(
+    State((api, access)): State<(Api, Access)>,
+    mut request: Request,
     next: Next,
-) -> Result<Response, Problem> {
-    if !api.0.open
-        && let Some(sign) = proxied(request.headers(), request.uri())
-    {
-        return Err(Problem::Forbidden(format!(
-            "this server answers its own machine only, and the request has {sign}: set OVERDUE_OPEN=true to serve others"
-        )));
+) -> Response {
+    let (headers, uri) = (request.headers(), request.uri());
+    match caller(&api, access, headers, uri, request.extensions()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => {
+            // Most callers read an answer only after they have sent everything.
+            drop(body::discard(request.into_body()).await);
+            problem.into_response()
+        }
     }
-    Ok(next.run(request).await)
+}
+
+/// Who calls, if it may.
+fn caller(
+    api: &Api,
+    access: Access,
+    headers: &HeaderMap,
+    uri: &Uri,
+    extensions: &axum::http::Extensions,
+) -> Result<Caller, Problem> {
+    let parts = &api.0;
+    let asks_for_nothing = access == Access::NONE;
+    if !parts.open && !parts.door.has_keys() && !asks_for_nothing {
+        refuse_proxied(headers, uri)?;
+    }
+    if access.writes {
+        refuse_strangers_pages(headers, uri)?;
+    }
+    let address = caller::address(headers, extensions, parts.client_ip_header.as_deref());
+    let key = match access.key {
+        Some(needed) => parts.door.admit(needed, headers, uri, address, parts.clock.now())?,
+        None => None,
+    };
+    Ok(Caller { address, key })
+}
+
+/// Refuses what a proxy passed on. A Host that is not loopback tells of one too, or of a page that had its own name
+/// resolved to this machine (DNS rebinding).
+fn refuse_proxied(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+    match proxied(headers, uri) {
+        Some(sign) => Err(Problem::Forbidden(format!(
+            "this server answers its own machine only, and the request has {sign}: set a key (OVERDUE_PING_KEY, OVERDUE_READ_KEY, OVERDUE_ADMIN_KEY) or OVERDUE_OPEN=true to serve others"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses to write for a page of another site: its visitors' browsers would be its hands.
-pub(super) async fn refuse_strangers_pages(
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let headers = request.headers();
+fn refuse_strangers_pages(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(Problem::Forbidden(
             "a page of another site may not do this (Sec-Fetch-Site: cross-site)".to_owned(),
@@ -46,14 +82,14 @@ pub(super) async fn refuse_strangers_pages(
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
         let host = origin.split_once("://").map(|(_, host)| host);
-        if host.is_none() || host != host_of(headers, request.uri()) {
+        if host.is_none() || host != host_of(headers, uri) {
             return Err(Problem::Forbidden(format!(
                 "a page of another site may not do this (Origin: {})",
                 shown(origin)
             )));
         }
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// What shows that the request did not come straight from this machine.

@@ -1,11 +1,14 @@
 //! The HTTP edge: one file a resource. Handlers parse, ask the store, and answer; they decide nothing.
 
 mod body;
+mod caller;
 mod guard;
 mod health;
+mod keys;
 mod ping;
 mod problem;
 mod query;
+mod routes;
 mod server;
 mod sink;
 
@@ -14,12 +17,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
-use axum::routing::{get, post};
+pub use caller::Caller;
 pub use problem::Problem;
+pub use routes::{Access, Route};
 pub use server::{ServerLimits, serve};
 pub use sink::{Received, sink};
 
 use crate::clock::Clock;
+use crate::config::Keys;
 use crate::store::Store;
 
 /// What handlers work with; cheap to clone.
@@ -31,30 +36,42 @@ struct Parts {
     store: Store,
     clock: Clock,
     open: bool,
+    door: keys::Door,
+    client_ip_header: Option<String>,
+}
+
+/// Who is served.
+#[derive(Clone, Debug, Default)]
+pub struct Entrance {
+    /// Whether anyone is, without a key.
+    pub open: bool,
+    /// The keys; as soon as there is one, every route asks for one that allows it.
+    pub keys: Keys,
+    /// The header in which a proxy passes on the caller's address, in lower case.
+    pub client_ip_header: Option<String>,
 }
 
 impl Api {
-    /// What handlers work with. Unless `open`, requests that a proxy passed on are refused.
-    pub fn new(store: Store, clock: Clock, open: bool) -> Self {
-        Self(Arc::new(Parts { store, clock, open }))
+    /// What handlers work with. Without keys, and unless it is open, requests that a proxy passed on are refused.
+    pub fn new(store: Store, clock: Clock, entrance: Entrance) -> Self {
+        let Entrance { open, keys, client_ip_header } = entrance;
+        Self(Arc::new(Parts { store, clock, open, door: keys::Door::new(keys), client_ip_header }))
     }
 }
 
-/// Every route.
+/// Every route as it is declared.
+pub fn routes() -> Vec<Route> {
+    routes::table().into_iter().map(|entry| entry.route).collect()
+}
+
+/// Every route, each behind what it asks for.
 pub fn router(api: Api) -> Router {
-    // Pings write whatever their method, so all of these refuse strangers' pages.
-    let writes = Router::new()
-        .route("/ping", get(ping::by_query).post(ping::by_query))
-        .route("/ping/remove", post(ping::remove).delete(ping::delete))
-        .route("/ping/{name}", get(ping::by_path).post(ping::by_path).delete(ping::delete))
-        .layer(middleware::from_fn(guard::refuse_strangers_pages));
-    Router::new()
-        .merge(writes)
-        .layer(middleware::from_fn_with_state(api.clone(), guard::refuse_proxied))
-        .route("/healthz", get(health::healthz))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(api)
+    let mut router = Router::new();
+    for routes::Entry { route, handlers } in routes::table() {
+        let gate = middleware::from_fn_with_state((api.clone(), route.access), guard::admit);
+        router = router.route(route.path, handlers.route_layer(gate));
+    }
+    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(api)
 }
 
 async fn unknown_path(request: Request) -> Problem {

@@ -9,14 +9,16 @@ use crate::core::limits::ECHO_CHARS_MAX;
 use crate::store::StoreError;
 
 /// Seconds after which a caller that was answered 503 may try again.
-const RETRY_AFTER_SECONDS: u32 = 1;
+const RETRY_AFTER_SECONDS: i64 = 1;
 
 /// Why a request was not served. The text names the parameter, shows its value and says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// 400: the request cannot be understood.
     BadRequest(String),
-    /// 403: the caller may not do this from there.
+    /// 401: no key, or one that is not known.
+    NoKey(String),
+    /// 403: the caller may not do this from there, or not with this key.
     Forbidden(String),
     /// 404: there is no such service or path.
     NotFound(String),
@@ -28,6 +30,13 @@ pub enum Problem {
     Older(String),
     /// 413: the body is over its limit.
     BodyTooLarge(String),
+    /// 429: too many wrong keys came from the caller's address.
+    TooManyWrongKeys {
+        /// What would be right.
+        detail: String,
+        /// After how many seconds another one is looked at.
+        retry_after_seconds: i64,
+    },
     /// 503: it cannot be stored now.
     Unavailable(String),
 }
@@ -56,15 +65,26 @@ impl Problem {
         })
     }
 
+    /// After how many seconds it is worth another try, where that is known.
+    fn retry_after_seconds(&self) -> Option<i64> {
+        match self {
+            Self::TooManyWrongKeys { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            Self::Unavailable(_) => Some(RETRY_AFTER_SECONDS),
+            _ => None,
+        }
+    }
+
     fn parts(self) -> (StatusCode, String) {
         match self {
             Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, detail),
+            Self::NoKey(detail) => (StatusCode::UNAUTHORIZED, detail),
             Self::Forbidden(detail) => (StatusCode::FORBIDDEN, detail),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, detail),
             Self::MethodNotAllowed(detail) => (StatusCode::METHOD_NOT_ALLOWED, detail),
             Self::BodyTimeout(detail) => (StatusCode::REQUEST_TIMEOUT, detail),
             Self::Older(detail) => (StatusCode::CONFLICT, detail),
             Self::BodyTooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, detail),
+            Self::TooManyWrongKeys { detail, .. } => (StatusCode::TOO_MANY_REQUESTS, detail),
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail),
         }
     }
@@ -72,6 +92,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let retry_after_seconds = self.retry_after_seconds();
         let (status, detail) = self.parts();
         let title = status.canonical_reason().unwrap_or_default();
         let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
@@ -79,8 +100,11 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        if let Some(seconds) = retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::caller::Peer;
 use crate::core::limits::{
     CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_SECONDS_MAX, SHUTDOWN_REQUESTS_MS_MAX,
 };
@@ -60,8 +63,8 @@ pub async fn serve(
             () = stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some((stream, place)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
+        let Some((stream, peer, place)) = accepted else { continue };
+        let service = Known { peer, router: TowerToHyperService::new(router.clone()) };
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -76,19 +79,38 @@ pub async fn serve(
     }
 }
 
+/// The routes for one connection, whose other end every request is told of.
+struct Known {
+    peer: Peer,
+    router: TowerToHyperService<Router>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Known {
+    type Response =
+        <TowerToHyperService<Router> as hyper::service::Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as hyper::service::Service<Request<Incoming>>>::Error;
+    type Future =
+        <TowerToHyperService<Router> as hyper::service::Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
 /// The next connection and its place; `None` after a pause if the system has none to give.
 async fn accept(
     listener: &TcpListener,
     places: &std::sync::Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Answers are small and callers wait for them: without this they may wait 40 ms more.
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "a connection was gone before it was served");
             }
-            Some((stream, place))
+            Some((stream, Peer(peer.ip()), place))
         }
         Err(error) => {
             warn!(%error, "no connection could be accepted");

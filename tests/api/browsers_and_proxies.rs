@@ -28,7 +28,7 @@ async fn what_a_proxy_passed_on_is_refused_unless_the_server_is_open() {
     let request =
         House::request("GET", "/ping?name=a&frequency=1h").header("x-forwarded-for", "203.0.113.7");
     let answer = closed.answer(request.body(Body::empty()).unwrap()).await;
-    insta::assert_snapshot!(answer.detail(), @"this server answers its own machine only, and the request has the header x-forwarded-for: set OVERDUE_OPEN=true to serve others");
+    insta::assert_snapshot!(answer.detail(), @"this server answers its own machine only, and the request has the header x-forwarded-for: set a key (OVERDUE_PING_KEY, OVERDUE_READ_KEY, OVERDUE_ADMIN_KEY) or OVERDUE_OPEN=true to serve others");
     for host in ["localhost", "127.0.0.1:4000", "[::1]:4000", "LOCALHOST:80"] {
         assert_eq!(status_with(&closed, "GET", &[("host", host)]).await, 200, "{host}");
     }

@@ -9,10 +9,10 @@ use http_body_util::BodyExt as _;
 use overdue::alerting::{Client, Courier, Presentation};
 use overdue::clock::Clock;
 use overdue::config::{
-    AlertFormat, ConfigError, Database, Destination, Durability, Environment, Settings,
+    AlertFormat, Config, ConfigError, Database, Destination, Durability, Environment, Settings,
 };
 use overdue::core::frequency::Grace;
-use overdue::http::{Api, router};
+use overdue::http::{Api, Entrance, router};
 use overdue::store::{self, Rules, Store};
 use overdue::sweeper::Sweeper;
 use serde_json::Value;
@@ -67,13 +67,18 @@ pub fn presentation() -> Presentation {
 
 /// The destinations that a file of settings gives.
 pub fn destinations_of(file: &str) -> Result<Vec<Destination>, ConfigError> {
+    config_of(file).map(|config| config.destinations)
+}
+
+/// What a file of settings comes to.
+pub fn config_of(file: &str) -> Result<Config, ConfigError> {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("overdue.toml"), file).unwrap();
     let environment = Environment { variables: Vec::new(), folder: folder.path().to_owned() };
     let command = <Settings as clap::Args>::augment_args(clap::Command::new("overdue"));
     let matches = command.get_matches_from(["overdue"]);
     let settings = <Settings as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-    settings.resolve(&matches, &environment).map(|config| config.destinations)
+    settings.resolve(&matches, &environment)
 }
 
 pub fn destination(uri: &str, format: AlertFormat) -> Destination {
@@ -88,15 +93,20 @@ impl House {
 
     pub async fn with(rules: Rules) -> Self {
         let folder = TempDir::new().unwrap();
-        Self::open(Some(folder), rules, false).await
+        Self::open(Some(folder), rules, Entrance::default()).await
     }
 
     pub async fn in_memory() -> Self {
-        Self::open(None, rules(), false).await
+        Self::open(None, rules(), Entrance::default()).await
     }
 
     pub async fn open_to_all() -> Self {
-        Self::open(Some(TempDir::new().unwrap()), rules(), true).await
+        Self::with_entrance(Entrance { open: true, ..Entrance::default() }).await
+    }
+
+    /// One that serves whom `entrance` says.
+    pub async fn with_entrance(entrance: Entrance) -> Self {
+        Self::open(Some(TempDir::new().unwrap()), rules(), entrance).await
     }
 
     /// Stops it cleanly and starts it again on the same file, with the same clock.
@@ -111,14 +121,19 @@ impl House {
         self.store.close().await;
         self.writer.await.unwrap();
         drop(self.lock);
-        Self::open_at(clock, folder, rules, false).await
+        Self::open_at(clock, folder, rules, Entrance::default()).await
     }
 
-    async fn open(folder: Option<TempDir>, rules: Rules, open: bool) -> Self {
-        Self::open_at(Clock::manual(TEN), folder, rules, open).await
+    async fn open(folder: Option<TempDir>, rules: Rules, entrance: Entrance) -> Self {
+        Self::open_at(Clock::manual(TEN), folder, rules, entrance).await
     }
 
-    async fn open_at(clock: Clock, folder: Option<TempDir>, rules: Rules, open: bool) -> Self {
+    async fn open_at(
+        clock: Clock,
+        folder: Option<TempDir>,
+        rules: Rules,
+        entrance: Entrance,
+    ) -> Self {
         let database = match &folder {
             Some(folder) => Database::File(folder.path().join("overdue.db")),
             None => Database::Memory,
@@ -128,7 +143,7 @@ impl House {
         let writer = tokio::spawn(opened.writer.run());
         let store = opened.store;
         Self {
-            router: router(Api::new(store.clone(), clock.clone(), open)),
+            router: router(Api::new(store.clone(), clock.clone(), entrance)),
             sweeper: Sweeper::new(store.clone(), clock.clone(), 1_000_000),
             clock,
             store,

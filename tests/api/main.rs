@@ -13,6 +13,7 @@ mod formats;
 mod hands;
 mod heartbeat;
 mod house;
+mod keys;
 mod mails;
 mod outages;
 mod pings;

@@ -1,0 +1,65 @@
+//! Who calls: from which address, and with which key.
+
+use std::net::IpAddr;
+
+use axum::http::{Extensions, HeaderMap};
+
+/// The other end of the connection; the accept loop puts it into every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Who calls, as an extension of every request that reaches a handler.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Its address: what a proxy says where one is configured, else the other end of the connection. `None` where the
+    /// request came over no connection.
+    pub address: Option<IpAddr>,
+    /// The label of the key that it has shown; `None` where none was asked for.
+    pub key: Option<String>,
+}
+
+/// The address that a request comes from. Callers write what they like into a header, and proxies add what they see
+/// behind it, so the last address counts.
+pub(super) fn address(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    proxy_header: Option<&str>,
+) -> Option<IpAddr> {
+    let passed_on = proxy_header.and_then(|name| {
+        let last = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+        let last = last.rsplit(',').next()?.trim();
+        let bare = last.strip_prefix('[').and_then(|inside| inside.split(']').next());
+        bare.unwrap_or(last).parse().ok()
+    });
+    let address = passed_on.or_else(|| extensions.get::<Peer>().map(|peer| peer.0));
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn seen(values: &[&'static str], header: Option<&str>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x-forwarded-for", HeaderValue::from_static(value));
+        }
+        let mut extensions = Extensions::new();
+        extensions.insert(Peer("::ffff:10.0.0.9".parse().unwrap()));
+        address(&headers, &extensions, header).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn the_last_address_that_the_proxy_added_counts_and_only_in_the_header_that_is_set() {
+        let with = |values| seen(values, Some("x-forwarded-for"));
+        assert_eq!(with(&["203.0.113.7"]).unwrap(), "203.0.113.7");
+        assert_eq!(with(&["1.2.3.4, 203.0.113.7"]).unwrap(), "203.0.113.7");
+        assert_eq!(with(&["1.2.3.4", "203.0.113.7"]).unwrap(), "203.0.113.7");
+        assert_eq!(with(&["[2001:db8::1]:443"]).unwrap(), "2001:db8::1");
+        assert_eq!(with(&["unknown"]).unwrap(), "10.0.0.9");
+        assert_eq!(with(&[]).unwrap(), "10.0.0.9");
+        assert_eq!(seen(&["203.0.113.7"], None).unwrap(), "10.0.0.9");
+    }
+}

@@ -1,0 +1,218 @@
+//! Keys: which one a caller shows, whether it allows what is asked, and how many wrong ones an address may show.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+
+use axum::http::{HeaderMap, Uri, header};
+
+use super::problem::Problem;
+use super::query::Query;
+use crate::config::{KeyKind, Keys};
+use crate::core::limits::{WRONG_KEY_ADDRESSES_MAX, WRONG_KEYS_MAX, WRONG_KEYS_SECONDS};
+
+/// The keys that there are, and the wrong ones that were shown lately.
+#[derive(Debug)]
+pub(super) struct Door {
+    keys: Keys,
+    wrong: WrongKeys,
+}
+
+impl Door {
+    pub(super) fn new(keys: Keys) -> Self {
+        Self { keys, wrong: WrongKeys::default() }
+    }
+
+    /// Whether a key is asked for at all.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The label of the key with which `address` may do what `needed` allows; `None` where there are no keys.
+    pub(super) fn admit(
+        &self,
+        needed: KeyKind,
+        headers: &HeaderMap,
+        uri: &Uri,
+        address: Option<IpAddr>,
+        now: i64,
+    ) -> Result<Option<String>, Problem> {
+        if !self.has_keys() {
+            return Ok(None);
+        }
+        if !self.keys.has(needed) {
+            return Err(Problem::Forbidden(format!(
+                "there is no key that allows this: set {}",
+                settings(needed)
+            )));
+        }
+        let Some(secret) = shown_secret(needed, headers, uri) else {
+            return Err(Problem::NoKey(format!("a key is missing: {}", how(needed))));
+        };
+        match self.keys.find(&secret) {
+            Some(key) if key.kind.allows(needed) => Ok(Some(key.label.clone())),
+            Some(key) => Err(Problem::Forbidden(format!(
+                "the key {:?} is for {}, and this needs one of {}",
+                key.label,
+                match key.kind {
+                    KeyKind::Ping => "pings",
+                    KeyKind::Read => "reading",
+                    KeyKind::Admin => "everything",
+                },
+                settings(needed)
+            ))),
+            None => match self.wrong.count(address, now) {
+                Ok(()) => Err(Problem::NoKey(format!("this key is not known: {}", how(needed)))),
+                Err(retry_after_seconds) => Err(Problem::TooManyWrongKeys {
+                    detail: format!(
+                        "over {WRONG_KEYS_MAX} wrong keys came from this address within a minute: a right one is taken at any time"
+                    ),
+                    retry_after_seconds,
+                }),
+            },
+        }
+    }
+}
+
+/// The settings whose keys allow it.
+fn settings(needed: KeyKind) -> String {
+    match needed {
+        KeyKind::Admin => KeyKind::Admin.setting().to_owned(),
+        other => format!("{} or {}", other.setting(), KeyKind::Admin.setting()),
+    }
+}
+
+fn how(needed: KeyKind) -> &'static str {
+    match needed {
+        KeyKind::Ping => "send Authorization: Bearer KEY, or ?key=KEY",
+        KeyKind::Read | KeyKind::Admin => "send Authorization: Bearer KEY",
+    }
+}
+
+/// The secret that a request carries. In the query, where it ends in other programs' logs, only pings may have it: many
+/// who send them can do no better.
+fn shown_secret(needed: KeyKind, headers: &HeaderMap, uri: &Uri) -> Option<Vec<u8>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let (scheme, secret) =
+            value.as_bytes().split_at_checked(b"Bearer ".len()).unwrap_or_default();
+        if scheme.eq_ignore_ascii_case(b"Bearer ") {
+            return Some(secret.trim_ascii().to_vec());
+        }
+    }
+    if needed != KeyKind::Ping {
+        return None;
+    }
+    // One that cannot be read, or is given twice, is a key and a wrong one; it is not repeated in an error.
+    let given = Query::parse(uri.query().unwrap_or_default()).get("key");
+    given.map_or(Some(Vec::new()), |key| key.map(String::into_bytes))
+}
+
+/// Wrong keys by address, of a bounded number of addresses.
+#[derive(Debug, Default)]
+struct WrongKeys(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    /// `None` are those whose address is not known, and those for which there was no room.
+    minutes: HashMap<Option<IpAddr>, Minute>,
+    /// When what is over was last removed for want of room.
+    cleared_at: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    since: i64,
+    count: u32,
+}
+
+impl Minute {
+    fn is_over(self, now: i64) -> bool {
+        !(0..WRONG_KEYS_SECONDS).contains(&(now - self.since))
+    }
+}
+
+impl WrongKeys {
+    /// Counts a wrong key from `address` at `now`.
+    ///
+    /// # Errors
+    /// That there were too many: the seconds until it may try again.
+    fn count(&self, address: Option<IpAddr>, now: i64) -> Result<(), i64> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut who = address.map(network);
+        if !table.minutes.contains_key(&who) && table.minutes.len() >= WRONG_KEY_ADDRESSES_MAX {
+            if table.cleared_at != now {
+                table.cleared_at = now;
+                table.minutes.retain(|_, minute| !minute.is_over(now));
+            }
+            if table.minutes.len() >= WRONG_KEY_ADDRESSES_MAX {
+                who = None;
+            }
+        }
+        let minute = table.minutes.entry(who).or_insert(Minute { since: now, count: 0 });
+        if minute.is_over(now) {
+            *minute = Minute { since: now, count: 0 };
+        }
+        minute.count = minute.count.saturating_add(1);
+        if minute.count <= WRONG_KEYS_MAX {
+            Ok(())
+        } else {
+            Err(minute.since + WRONG_KEYS_SECONDS - now)
+        }
+    }
+}
+
+/// Who has one IPv6 address has the 2⁶⁴ beside it too.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(number: u32) -> IpAddr {
+        IpAddr::V4(number.into())
+    }
+
+    #[test]
+    fn thirty_wrong_keys_a_minute_are_counted_by_address_and_then_it_waits() {
+        let wrong = WrongKeys::default();
+        for _ in 0..WRONG_KEYS_MAX {
+            assert_eq!(wrong.count(Some(numbered(1)), 100), Ok(()));
+        }
+        assert_eq!(wrong.count(Some(numbered(1)), 110), Err(50));
+        assert_eq!(wrong.count(Some(numbered(2)), 110), Ok(()));
+        assert_eq!(wrong.count(Some(numbered(1)), 160), Ok(()));
+        let one: IpAddr = "2001:db8::1".parse().unwrap();
+        let beside: IpAddr = "2001:db8::ffff:1".parse().unwrap();
+        for _ in 0..WRONG_KEYS_MAX {
+            assert_eq!(wrong.count(Some(one), 100), Ok(()));
+        }
+        assert_eq!(wrong.count(Some(beside), 100), Err(60));
+    }
+
+    #[test]
+    fn any_number_of_addresses_takes_a_bounded_place_and_resets_nobody() {
+        let wrong = WrongKeys::default();
+        for _ in 0..=WRONG_KEYS_MAX {
+            let _ = wrong.count(Some(numbered(1)), 100);
+        }
+        for number in 2..30_000 {
+            let _ = wrong.count(Some(numbered(number)), 100);
+        }
+        let places = |wrong: &WrongKeys| wrong.0.lock().unwrap().minutes.len();
+        // One more for those that are counted together.
+        assert_eq!(places(&wrong), WRONG_KEY_ADDRESSES_MAX + 1);
+        assert_eq!(wrong.count(Some(numbered(1)), 101), Err(59));
+        assert_eq!(
+            wrong.count(Some(numbered(40_000)), 101),
+            Err(59),
+            "the crowd is counted together"
+        );
+        assert_eq!(wrong.count(Some(numbered(40_000)), 160), Ok(()));
+        assert_eq!(places(&wrong), 1, "what is over makes room");
+    }
+}

@@ -1,0 +1,77 @@
+//! The table of routes. Each says what it asks of its caller, so that none can be added without saying it.
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::{Api, health, ping};
+use crate::config::KeyKind;
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The kind of key that allows it; `None`: none is asked for, or the route asks in a way of its own.
+    pub key: Option<KeyKind>,
+    /// Whether it writes: it refuses strangers' pages, and is served by the primary alone.
+    pub writes: bool,
+}
+
+impl Access {
+    /// Anyone may, and it tells nothing worth a key.
+    pub const NONE: Self = Self { key: None, writes: false };
+    /// Reads what is stored.
+    pub const READ: Self = Self { key: Some(KeyKind::Read), writes: false };
+    /// Pings.
+    pub const PING: Self = Self { key: Some(KeyKind::Ping), writes: true };
+    /// Changes or deletes.
+    pub const ADMIN: Self = Self { key: Some(KeyKind::Admin), writes: true };
+}
+
+/// A route as it is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The methods that it takes.
+    pub methods: Vec<Method>,
+    /// Its path, with `{name}` for a segment that may be anything.
+    pub path: &'static str,
+    /// What it asks for.
+    pub access: Access,
+}
+
+/// A route and what answers it.
+pub(super) struct Entry {
+    pub(super) route: Route,
+    pub(super) handlers: MethodRouter<Api>,
+}
+
+/// Every route.
+pub(super) fn table() -> Vec<Entry> {
+    let get_or_post = &[Method::GET, Method::POST];
+    vec![
+        entry(get_or_post, "/ping", Access::PING, ping::by_query),
+        entry(&[Method::POST], "/ping/remove", Access::ADMIN, ping::remove),
+        entry(&[Method::DELETE], "/ping/remove", Access::ADMIN, ping::delete),
+        entry(get_or_post, "/ping/{name}", Access::PING, ping::by_path),
+        entry(&[Method::DELETE], "/ping/{name}", Access::ADMIN, ping::delete),
+        entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
+    ]
+}
+
+/// A route that takes these methods, and HEAD where it takes GET.
+fn entry<T: 'static>(
+    methods: &[Method],
+    path: &'static str,
+    access: Access,
+    handler: impl Handler<T, Api>,
+) -> Entry {
+    let mut methods = methods.to_vec();
+    if methods.contains(&Method::GET) {
+        methods.push(Method::HEAD);
+    }
+    let filters = methods.iter().filter_map(|method| MethodFilter::try_from(method.clone()).ok());
+    let handlers = match filters.reduce(MethodFilter::or) {
+        Some(filter) => on(filter, handler),
+        None => MethodRouter::new(),
+    };
+    Entry { route: Route { methods, path, access }, handlers }
+}
