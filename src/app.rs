@@ -200,6 +200,8 @@ impl App {
             routes: config.routes(),
             hold_seconds: config.hold_seconds,
             remind_every_seconds: config.remind_every_seconds,
+            history: config.history,
+            log_bytes_max: config.log_bytes_max,
         };
         let (listener, address) = listen(config.listen).await?;
         let opened = store::open(&config.database, config.durability, rules, clock.clone()).await?;

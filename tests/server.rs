@@ -241,6 +241,8 @@ async fn a_head_that_never_ends_is_cut_off_and_others_are_served_meanwhile() {
         routes: Vec::new(),
         hold_seconds: 60,
         remind_every_seconds: None,
+        history: 100,
+        log_bytes_max: 1_000_000,
     };
     let opened =
         overdue::store::open(&database, overdue::config::Durability::Full, rules, clock.clone())

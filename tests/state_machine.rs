@@ -4,7 +4,8 @@
 use overdue::core::alert::Kind;
 use overdue::core::frequency::{Frequency, Grace};
 use overdue::core::name::Name;
-use overdue::core::service::{self, Ping, Refusal, Service};
+use overdue::core::ping::{Ping, Refusal, Terms, ping as decide};
+use overdue::core::service::{self, Service};
 use proptest::prelude::*;
 
 /// What happens to a service.
@@ -112,15 +113,14 @@ proptest! {
                 Event::Clock(by) => now += by,
                 Event::Ping { frequency, grace, from_now } => {
                     let timestamp = from_now.map(|from_now| now + from_now);
-                    let ping = Ping {
-                        name: name.clone(),
+                    let terms = Terms {
                         frequency: frequency.and_then(Frequency::from_seconds),
                         grace: grace.and_then(Grace::from_seconds),
-                        timestamp,
-                        received_at: now,
+                        ..Terms::default()
                     };
+                    let ping = Ping { timestamp, terms, ..Ping::new(name.clone(), now) };
                     let expected = model.ping(now, frequency, grace, timestamp);
-                    let change = service::ping(stored.as_ref(), &ping, Grace::ZERO, now);
+                    let change = decide(stored.as_ref(), &ping, Grace::ZERO, now).map(|decision| decision.change);
                     match (change, expected) {
                         (Ok(change), Ok(ended)) => {
                             let recovered = change.alert.as_ref().map(|alert| (alert.kind, alert.outage_since));

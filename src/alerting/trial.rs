@@ -6,6 +6,8 @@ use crate::config::Destination;
 use crate::core::alert::{Alert, Kind};
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::name::Name;
+use crate::core::schedule::Schedule;
+use crate::core::service::Service;
 use crate::store::DueDelivery;
 
 /// What the test alert says has fallen silent.
@@ -24,20 +26,14 @@ impl Client {
     ) -> Result<(), String> {
         let service = Name::parse(SERVICE).map_err(|error| error.to_string())?;
         let frequency = Frequency::parse("1D").map_err(|error| error.to_string())?;
-        let deadline = now - 1;
-        let alert = Alert {
-            service,
-            kind: Kind::Overdue,
-            about: deadline,
-            created_at: now,
-            outage_since: deadline,
-            frequency,
-            grace: Grace::ZERO,
-            last_ping: Some(deadline - frequency.seconds()),
+        let (deadline, last_ping) = (now - 1, Some(now - 1 - frequency.seconds()));
+        let service = Service {
+            last_ping,
+            last_success: last_ping,
             deadline: Some(deadline),
-            reason: None,
-            uncertain: None,
+            ..Service::new(service, Schedule::Every(frequency), Grace::ZERO)
         };
+        let alert = Alert::of(&service, Kind::Overdue, deadline, deadline, now);
         let delivery = DueDelivery { seq: 0, id: alert.id(0), alert, attempts: 0 };
         match self.tell(destination, presentation, Subject::One(&delivery), now).await {
             Answer::Accepted => Ok(()),

@@ -35,6 +35,12 @@ const ALERT_HISTORY_SECONDS: i64 = 400 * 86_400;
 /// For how long silence is held against nobody after a gap, unless told otherwise.
 const HOLD_SECONDS: i64 = 60;
 
+/// How many signals are kept of each service unless told otherwise.
+const HISTORY_ROWS: i64 = 100;
+
+/// How much space all logs together may take unless told otherwise: 256 MB.
+const LOG_BYTES: i64 = 256_000_000;
+
 /// How many services there may be unless told otherwise.
 const SERVICES_MAX: i64 = 1_000_000;
 
@@ -146,6 +152,16 @@ pub struct Settings {
     #[serde(deserialize_with = "scalar")]
     max_services: Option<String>,
 
+    /// How many signals are kept of each service, 0 to 10000 [default: 100]
+    #[arg(long, env = "OVERDUE_HISTORY", value_name = "COUNT")]
+    #[serde(deserialize_with = "scalar")]
+    history: Option<String>,
+
+    /// How much space all logs of jobs together may take; the oldest of successes go first [default: 256MB]
+    #[arg(long, env = "OVERDUE_LOG_SPACE", value_name = "SIZE")]
+    #[serde(deserialize_with = "scalar")]
+    log_space: Option<String>,
+
     /// What is logged, as in info or overdue=debug,warn [default: info]
     #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
     #[serde(deserialize_with = "scalar")]
@@ -164,6 +180,9 @@ pub struct Settings {
     #[arg(skip)]
     destination: Vec<destination::Table>,
 }
+
+/// A setting among those that are written.
+type Field = fn(&Settings) -> &Option<String>;
 
 /// The settings as they hold.
 #[derive(Clone, Debug)]
@@ -200,6 +219,10 @@ pub struct Config {
     pub zone: TimeZone,
     /// How many services there may be.
     pub services_max: i64,
+    /// How many signals are kept of each service.
+    pub history: i64,
+    /// How much space all logs together may take, in bytes.
+    pub log_bytes_max: i64,
     /// What is logged, in the syntax of tracing-subscriber's `EnvFilter`.
     pub log: String,
     /// How logs look.
@@ -319,6 +342,10 @@ impl Settings {
                 Given::count,
             )
             .unwrap_or(SERVICES_MAX),
+            history: read(&mut errors, pick("history", |s| &s.history), Given::history)
+                .unwrap_or(HISTORY_ROWS),
+            log_bytes_max: read(&mut errors, pick("log_space", |s| &s.log_space), Given::size)
+                .unwrap_or(LOG_BYTES),
             log: read(&mut errors, pick("log", |s| &s.log), Given::log_filter)
                 .unwrap_or_else(|| "info".to_owned()),
             log_format: read(&mut errors, pick("log_format", |s| &s.log_format), Given::log_format)
@@ -335,7 +362,7 @@ impl Settings {
         &'a self,
         file: Option<&'a File>,
         matches: &'a ArgMatches,
-    ) -> impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given> + 'a {
+    ) -> impl Fn(&str, Field) -> Option<Given> + 'a {
         move |id, given| {
             let flag = format!("--{}", id.replace('_', "-"));
             match (given(self), matches.value_source(id)) {
@@ -354,9 +381,7 @@ impl Settings {
         }
     }
 
-    fn keys(
-        pick: &impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given>,
-    ) -> Result<Keys, ConfigError> {
+    fn keys(pick: &impl Fn(&str, Field) -> Option<Given>) -> Result<Keys, ConfigError> {
         Keys::read(&[
             (KeyKind::Ping, pick("ping_key", |s| &s.ping_key)),
             (KeyKind::Read, pick("read_key", |s| &s.read_key)),
@@ -366,7 +391,7 @@ impl Settings {
 
     /// The default destination, and those of the file.
     fn destinations(
-        pick: &impl Fn(&str, fn(&Self) -> &Option<String>) -> Option<Given>,
+        pick: &impl Fn(&str, Field) -> Option<Given>,
         file: Option<&File>,
     ) -> Result<Vec<Destination>, ConfigError> {
         let uri = pick("alert_uri", |s| &s.alert_uri);

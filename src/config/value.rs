@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{ConfigError, Database, Durability, LogFormat};
 use crate::core::frequency::{Frequency, Grace};
+use crate::core::limits::HISTORY_ROWS_MAX;
 
 /// A setting's value, and where it came from, as an error names it.
 #[derive(Clone, Debug)]
@@ -40,6 +41,26 @@ impl Given {
     pub(super) fn count(&self) -> Result<i64, ConfigError> {
         let count = self.text.parse().ok().filter(|count| *count >= 1);
         count.ok_or_else(|| self.wrong("is not a count: use a whole number of 1 or more"))
+    }
+
+    pub(super) fn history(&self) -> Result<i64, ConfigError> {
+        let count = self.text.parse().ok().filter(|count| (0..=HISTORY_ROWS_MAX).contains(count));
+        count.ok_or_else(|| {
+            self.wrong(format!("is not a count: use a whole number from 0 to {HISTORY_ROWS_MAX}"))
+        })
+    }
+
+    /// Bytes: digits and one of KB, MB and GB.
+    pub(super) fn size(&self) -> Result<i64, ConfigError> {
+        let units = [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+        let size = units.into_iter().find_map(|(unit, bytes)| {
+            let digits = self.text.strip_suffix(unit)?;
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| digits.parse::<i64>().ok()?.checked_mul(bytes)).flatten()
+        });
+        size.ok_or_else(|| {
+            self.wrong("is not a size: use a whole number and one of KB, MB and GB, as in 256MB")
+        })
     }
 
     pub(super) fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {

@@ -4,9 +4,10 @@ use data_encoding::BASE32_NOPAD;
 use globset::GlobSet;
 use sha2::{Digest, Sha256};
 
-use super::frequency::{Frequency, Grace};
+use super::frequency::Grace;
 use super::listening::Span;
 use super::name::Name;
+use super::schedule::Schedule;
 use super::service::{Service, Status};
 
 /// What an alert tells.
@@ -14,6 +15,8 @@ use super::service::{Service, Status};
 pub enum Kind {
     /// The deadline has passed and no ping has come.
     Overdue,
+    /// A run has failed.
+    Failed,
     /// The outage is over.
     Recovered,
     /// The outage lasts.
@@ -22,12 +25,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Overdue, Self::Recovered, Self::Reminder];
+    pub const ALL: [Self; 4] = [Self::Overdue, Self::Failed, Self::Recovered, Self::Reminder];
 
     /// The word in the column `kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overdue => "overdue",
+            Self::Failed => "failed",
             Self::Recovered => "recovered",
             Self::Reminder => "reminder",
         }
@@ -42,16 +46,9 @@ impl Kind {
     pub fn event_type(self) -> &'static str {
         match self {
             Self::Overdue => "service.overdue",
+            Self::Failed => "service.failed",
             Self::Recovered => "service.recovered",
             Self::Reminder => "service.reminder",
-        }
-    }
-
-    /// The status that the service has by what the alert tells.
-    pub fn status(self) -> Status {
-        match self {
-            Self::Overdue | Self::Reminder => Status::Overdue,
-            Self::Recovered => Status::Up,
         }
     }
 }
@@ -61,6 +58,8 @@ impl Kind {
 pub enum Reason {
     /// The service was deleted.
     Deleted,
+    /// It was paused.
+    Paused,
 }
 
 impl Reason {
@@ -68,12 +67,13 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
+            Self::Paused => "paused",
         }
     }
 
     /// Reads the word in the column `reason`.
     pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::Deleted.as_str()).then_some(Self::Deleted)
+        [Self::Deleted, Self::Paused].into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
@@ -84,20 +84,34 @@ pub struct Alert {
     pub service: Name,
     /// What.
     pub kind: Kind,
-    /// The second it is about: the deadline that passed, what ended the outage, or when a reminder was due.
+    /// The second it is about: the deadline that passed, the failure, what ended the outage, or when a reminder was due.
     pub about: i64,
     /// When it was raised.
     pub created_at: i64,
-    /// The deadline that opened the outage it belongs to.
+    /// The second that opened the outage it belongs to: the deadline that passed, or the failure.
     pub outage_since: i64,
-    /// The frequency then.
-    pub frequency: Frequency,
+    /// What the service is, in its owner's words.
+    pub description: Option<String>,
+    /// The schedule then.
+    pub schedule: Schedule,
     /// The grace then.
     pub grace: Grace,
     /// The last ping then.
     pub last_ping: Option<i64>,
+    /// The last success then.
+    pub last_success: Option<i64>,
+    /// How long the run took that the last ping ended, if its start was told.
+    pub last_duration_ms: Option<i64>,
+    /// When the run began that was open then.
+    pub running_since: Option<i64>,
     /// The deadline then.
     pub deadline: Option<i64>,
+    /// Whether the outage was one of failures then, not of silence.
+    pub failed: bool,
+    /// The exit status of the run that failed.
+    pub exit_status: Option<u8>,
+    /// The end of its log.
+    pub log: Option<String>,
     /// Why the outage ended, where it was not a ping that ended it.
     pub reason: Option<Reason>,
     /// The time in which the monitor itself did not listen, where the silence may be its own.
@@ -113,12 +127,30 @@ impl Alert {
             about,
             created_at: now,
             outage_since,
-            frequency: service.frequency,
+            description: service.description.clone(),
+            schedule: service.schedule.clone(),
             grace: service.grace,
             last_ping: service.last_ping,
+            last_success: service.last_success,
+            last_duration_ms: service.last_duration_ms,
+            running_since: service.runs.running_since(),
             deadline: service.deadline,
+            failed: service.failed,
+            exit_status: None,
+            log: None,
             reason: None,
             uncertain: None,
+        }
+    }
+
+    /// The status that the service has by what this tells.
+    pub fn status(&self) -> Status {
+        match (self.kind, self.reason) {
+            (Kind::Failed, _) => Status::Failed,
+            (Kind::Reminder, _) if self.failed => Status::Failed,
+            (Kind::Overdue | Kind::Reminder, _) => Status::Overdue,
+            (Kind::Recovered, Some(Reason::Paused)) => Status::Paused,
+            (Kind::Recovered, _) => Status::Up,
         }
     }
 
@@ -223,21 +255,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::core::frequency::Frequency;
 
     fn alert(name: &str, kind: Kind, about: i64) -> Alert {
-        Alert {
-            service: Name::parse(name).unwrap(),
-            kind,
-            about,
-            created_at: about + 1,
-            outage_since: about,
-            frequency: Frequency::from_seconds(60).unwrap(),
-            grace: Grace::ZERO,
-            last_ping: Some(about - 60),
-            deadline: Some(about),
-            reason: None,
-            uncertain: None,
-        }
+        let schedule = Schedule::Every(Frequency::from_seconds(60).unwrap());
+        let service = Service::new(Name::parse(name).unwrap(), schedule, Grace::ZERO);
+        Alert::of(&service, kind, about, about, about + 1)
     }
 
     #[test]

@@ -9,6 +9,37 @@ pub const DURATION_SECONDS_MAX: i64 = 520 * WEEK_SECONDS;
 /// The longest service name, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// The longest cron expression.
+pub const CRON_BYTES_MAX: usize = 255;
+
+/// The longest name of a time zone.
+pub const ZONE_BYTES_MAX: usize = 64;
+
+/// A ping that comes so little before an occurrence of a cron expression counts for it.
+pub const CRON_EARLY_SECONDS_MAX: i64 = 60;
+
+/// The grace beside a cron expression where none was ever given: a job that pings when it ends is always after its
+/// minute.
+pub const CRON_GRACE_SECONDS: i64 = 3600;
+
+/// Occurrences that are looked through for one that lies ahead: where a clock is put back, the minutes of a day repeat.
+pub const CRON_STEPS_MAX: usize = 24 * 60 + 1;
+
+/// The longest id of a run.
+pub const RUN_BYTES_MAX: usize = 64;
+
+/// Runs of one service that are open, or whose end came before their start, at a time; the oldest give way.
+pub const RUNS_MAX: usize = 20;
+
+/// By how much the end of a run may overtake its start on their way.
+pub const OVERTAKING_MS_MAX: i64 = 60_000;
+
+/// What is kept of a ping's log: its end.
+pub const LOG_BYTES_MAX: usize = 10_000;
+
+/// What an alert repeats of the log of a run that failed: its end.
+pub const ALERT_LOG_CHARS_MAX: usize = 1000;
+
 /// How far ahead of the server's clock a caller's clock may be.
 pub const TIMESTAMP_AHEAD_SECONDS_MAX: i64 = 60;
 
@@ -74,6 +105,21 @@ pub const PURGE_ALERTS_MAX: i64 = 1000;
 
 /// The time between two removals of old alerts.
 pub const PURGE_EVERY_SECONDS: i64 = 3600;
+
+/// Rows that the history grows by before it is looked through for what is too much.
+pub const TRIM_AFTER_ROWS: usize = 64;
+
+/// Rows of the history that one transaction looks through.
+pub const TRIM_ROWS_MAX: usize = 8192;
+
+/// What the row of a log is counted as besides its text.
+pub const LOG_ROW_BYTES: i64 = 64;
+
+/// Logs that one transaction removes.
+pub const LOGS_TRIM_ROWS_MAX: i64 = 10_000;
+
+/// Signals kept of each service, at most.
+pub const HISTORY_ROWS_MAX: i64 = 10_000;
 
 /// Destinations that may be configured.
 pub const DESTINATIONS_MAX: usize = 100;

@@ -68,11 +68,8 @@ impl Gap {
     /// Whether the silence of `service` after `deadline` is not to be told of yet at `now`. What was overdue before the
     /// gap is; and nobody is held longer than their own frequency, as by then one that lives has pinged.
     pub fn holds(&self, service: &Service, deadline: i64, now: i64) -> bool {
-        let wait = match (service.expected, service.last_ping) {
-            (Some(expected), Some(last_ping)) => expected - last_ping,
-            _ => service.frequency.seconds(),
-        };
-        deadline >= self.span.from && now < self.hold_until.min(self.span.to + wait)
+        deadline >= self.span.from
+            && now < self.hold_until.min(self.span.to + service.wait_seconds())
     }
 
     /// The gap, if a wait from `expected` to `deadline` touches it or its hold.

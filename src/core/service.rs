@@ -1,36 +1,68 @@
-//! The state machine of a service: `(state, ping, now) -> (state, alerts)`.
+//! What is known of a service, and its status.
 
 use super::alert::{Alert, Kind, Reason};
 use super::frequency::{Frequency, Grace};
-use super::limits::TIMESTAMP_AHEAD_SECONDS_MAX;
 use super::listening::Gap;
 use super::name::Name;
+use super::runs::Runs;
+use super::schedule::Schedule;
 
 /// What is known of a service: one row of the table `services`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
     pub name: Name,
-    /// How often a ping is expected.
-    pub frequency: Frequency,
+    /// What it is, in its owner's words.
+    pub description: Option<String>,
+    /// When a ping is expected.
+    pub schedule: Schedule,
     /// How much longer to wait before silence counts.
     pub grace: Grace,
-    /// When the job last said that it ran; `None` before the first ping.
+    /// Whether somebody gave that grace; if not, it follows the kind of the schedule.
+    pub grace_given: bool,
+    /// How long a run may take; `None`: as long as the grace.
+    pub max_runtime: Option<Frequency>,
+    /// Whether pings leave the schedule as it was declared.
+    pub locked: bool,
+    /// Whether nothing is expected until it is resumed or succeeds.
+    pub paused: bool,
+    /// When the job last said that it ran, well or not; `None` before the first time.
     pub last_ping: Option<i64>,
-    /// When the next ping is expected: last ping + frequency.
+    /// When it last said that it ran well.
+    pub last_success: Option<i64>,
+    /// How long the run took that the last ping ended, if its start was told.
+    pub last_duration_ms: Option<i64>,
+    /// When the next ping is expected: last ping + frequency, or the next occurrence.
     pub expected: Option<i64>,
-    /// The second after which the service is overdue: expected + grace. `None` expects nothing.
+    /// The second after which the service is overdue: expected + grace, or when a run has to have ended. `None` expects
+    /// nothing.
     pub deadline: Option<i64>,
     /// Whether `overdue` was raised for the present deadline.
     pub alerted: bool,
-    /// The deadline that opened the present outage, if there is one.
+    /// Whether the last run failed, and silence was not told of since.
+    pub failed: bool,
+    /// The second that opened the present outage, if there is one: the deadline that passed, or the failure.
     pub outage_since: Option<i64>,
     /// When the present outage was last told of again.
     pub reminded_at: Option<i64>,
+    /// The runs that have begun and not ended.
+    pub runs: Runs,
+    /// How many signals it has sent, and where the last of them stands in the history.
+    pub history: History,
+}
+
+/// A service's place in the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// How many signals came.
+    pub signals: i64,
+    /// The row of the last one; 0: there is none.
+    pub newest: i64,
 }
 
 /// What a service looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Declared, never pinged.
     Waiting,
@@ -40,9 +72,17 @@ pub enum Status {
     Late,
     /// Past the deadline.
     Overdue,
+    /// The last run failed.
+    Failed,
+    /// Nothing is expected.
+    Paused,
 }
 
 impl Status {
+    /// Every status, the most urgent first.
+    pub const ALL: [Self; 6] =
+        [Self::Overdue, Self::Failed, Self::Late, Self::Up, Self::Waiting, Self::Paused];
+
     /// The word that every answer, column and page uses.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,38 +90,95 @@ impl Status {
             Self::Up => "up",
             Self::Late => "late",
             Self::Overdue => "overdue",
+            Self::Failed => "failed",
+            Self::Paused => "paused",
         }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
 impl Service {
+    /// A service of which nothing is known but its name and its schedule.
+    pub fn new(name: Name, schedule: Schedule, grace: Grace) -> Self {
+        Self {
+            name,
+            description: None,
+            schedule,
+            grace,
+            grace_given: false,
+            max_runtime: None,
+            locked: false,
+            paused: false,
+            last_ping: None,
+            last_success: None,
+            last_duration_ms: None,
+            expected: None,
+            deadline: None,
+            alerted: false,
+            failed: false,
+            outage_since: None,
+            reminded_at: None,
+            runs: Runs::default(),
+            history: History::default(),
+        }
+    }
+
     /// The status at `now`. The view `status` repeats this rule in SQL; a test holds the two equal.
     pub fn status(&self, now: i64) -> Status {
-        if self.deadline.is_some_and(|deadline| deadline < now) {
+        if self.paused {
+            Status::Paused
+        } else if self.deadline.is_some_and(|deadline| deadline < now) {
             Status::Overdue
-        } else if self.last_ping.is_none() {
+        } else if self.failed {
+            Status::Failed
+        } else if self.last_ping.is_none() && !self.is_running() {
             Status::Waiting
-        } else if self.deadline.is_some() && self.expected.is_some_and(|expected| expected < now) {
+        } else if self.deadline.is_some()
+            && !self.is_running()
+            && self.expected.is_some_and(|expected| expected < now)
+        {
             Status::Late
         } else {
             Status::Up
         }
     }
-}
 
-/// One call that says "I ran".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ping {
-    /// Who ran.
-    pub name: Name,
-    /// The frequency from now on; `None` keeps the stored one.
-    pub frequency: Option<Frequency>,
-    /// The grace from now on; `None` keeps the stored one.
-    pub grace: Option<Grace>,
-    /// When the job ran, by the caller's clock; `None` means when the ping arrived.
-    pub timestamp: Option<i64>,
-    /// When the ping arrived, by the server's clock.
-    pub received_at: i64,
+    /// Whether a run is open.
+    pub fn is_running(&self) -> bool {
+        self.runs.running_since().is_some()
+    }
+
+    /// When a run that begins at `started` has to have ended.
+    pub(super) fn run_deadline(&self, started: i64) -> i64 {
+        match (self.max_runtime, &self.schedule) {
+            (Some(max_runtime), _) => started + max_runtime.seconds(),
+            (None, schedule @ Schedule::Cron(_)) => {
+                schedule.expected(started) + self.grace.seconds()
+            }
+            (None, Schedule::Every(frequency)) => match self.grace.seconds() {
+                0 => started + frequency.seconds(),
+                grace => started + grace,
+            },
+        }
+    }
+
+    /// How long nobody is held longer than: as by then a service that lives has pinged.
+    pub(super) fn wait_seconds(&self) -> i64 {
+        match (self.expected, self.last_ping, &self.schedule) {
+            (Some(expected), Some(last_ping), _) => expected - last_ping,
+            (_, _, Schedule::Every(frequency)) => frequency.seconds(),
+            _ => i64::MAX / 4,
+        }
+    }
+
+    /// The second from which on its present deadline was waited for: a run's start, or when a ping was expected.
+    fn waited_from(&self, deadline: i64) -> i64 {
+        self.runs.running_since().or(self.expected).unwrap_or(deadline).min(deadline)
+    }
 }
 
 /// What a decision changes: the state to store, and what is worth telling.
@@ -93,69 +190,18 @@ pub struct Change {
     pub alert: Option<Alert>,
 }
 
-/// Why a ping changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Its timestamp is older than the stored last ping.
-    Older {
-        /// The stored last ping.
-        last_ping: i64,
-    },
-    /// Nothing is known of the service, and the ping does not say how often to expect it.
-    Unknown,
-    /// Its timestamp is more than a minute ahead of the server's clock.
-    Ahead,
-}
-
-/// Decides a ping at `now`, which may be later than it arrived: its body may be slow, and the store may have to wait.
-///
-/// # Errors
-/// A [`Refusal`], after which the state is what it was.
-pub fn ping(
-    stored: Option<&Service>,
-    ping: &Ping,
-    default_grace: Grace,
-    now: i64,
-) -> Result<Change, Refusal> {
-    let frequency =
-        ping.frequency.or(stored.map(|service| service.frequency)).ok_or(Refusal::Unknown)?;
-    let grace = ping.grace.or(stored.map(|service| service.grace)).unwrap_or(default_grace);
-    let last_ping = time_of(ping, stored.and_then(|service| service.last_ping))?;
-    let expected = last_ping + frequency.seconds();
-    let deadline = expected + grace.seconds();
-    let mut service = Service {
-        name: ping.name.clone(),
-        frequency,
-        grace,
-        last_ping: Some(last_ping),
-        expected: Some(expected),
-        deadline: Some(deadline),
-        alerted: stored.is_some_and(|service| service.alerted),
-        outage_since: stored.and_then(|service| service.outage_since),
-        reminded_at: stored.and_then(|service| service.reminded_at),
-    };
-    // Sent so late that its own deadline has passed: telling of a recovery would be taken back by the next sweep.
-    if deadline < now.max(ping.received_at) {
-        return Ok(Change { service, alert: None });
-    }
-    service.alerted = false;
-    service.reminded_at = None;
-    let outage_since = service.outage_since.take();
-    let alert = outage_since
-        .map(|since| Alert::of(&service, Kind::Recovered, last_ping, since, ping.received_at));
-    Ok(Change { service, alert })
-}
-
 /// Decides at `now` whether the silence of `stored` is to be told. During the hold after a `gap` in which the monitor
 /// itself did not listen, it is not.
 pub fn sweep(stored: &Service, now: i64, gap: Option<&Gap>) -> Option<Change> {
     let deadline = stored.deadline.filter(|deadline| *deadline < now && !stored.alerted)?;
-    if gap.is_some_and(|gap| gap.holds(stored, deadline, now)) {
+    if stored.paused || gap.is_some_and(|gap| gap.holds(stored, deadline, now)) {
         return None;
     }
     let since = stored.outage_since.unwrap_or(deadline);
-    let service = Service { alerted: true, outage_since: Some(since), ..stored.clone() };
-    let uncertain = gap.and_then(|gap| gap.touches(stored.expected.unwrap_or(deadline), deadline));
+    // A failure that silence follows is told of as silence; a further one is news again.
+    let service =
+        Service { alerted: true, failed: false, outage_since: Some(since), ..stored.clone() };
+    let uncertain = gap.and_then(|gap| gap.touches(stored.waited_from(deadline), deadline));
     let alert = Alert { uncertain, ..Alert::of(&service, Kind::Overdue, deadline, since, now) };
     Some(Change { service, alert: Some(alert) })
 }
@@ -164,7 +210,10 @@ pub fn sweep(stored: &Service, now: i64, gap: Option<&Gap>) -> Option<Change> {
 pub fn remind(stored: &Service, now: i64, every: i64) -> Option<Change> {
     let since = stored.outage_since?;
     let due = stored.reminded_at.unwrap_or(since) + every;
-    if due > now || stored.deadline.is_none_or(|deadline| deadline >= now) {
+    // A deadline that hands have moved ahead gives the service its time.
+    let lasts =
+        matches!(stored.status(now), Status::Overdue | Status::Failed) || stored.is_running();
+    if due > now || !lasts || stored.paused {
         return None;
     }
     let service = Service { reminded_at: Some(now), ..stored.clone() };
@@ -174,26 +223,41 @@ pub fn remind(stored: &Service, now: i64, every: i64) -> Option<Change> {
 
 /// What ends the outage of a service that is deleted at `now`, if there is one.
 pub fn delete(stored: &Service, now: i64) -> Option<Alert> {
-    let since = stored.outage_since?;
-    let alert = Alert::of(stored, Kind::Recovered, now, since, now);
-    Some(Alert { reason: Some(Reason::Deleted), ..alert })
+    end_outage(stored, Reason::Deleted, now)
 }
 
-/// When the job ran. Without a timestamp that is the later of now and the stored last ping, so that no such ping is
-/// ever refused as older; but a stored one that no honest clock could have given gives way to now.
-fn time_of(ping: &Ping, stored: Option<i64>) -> Result<i64, Refusal> {
-    let now = ping.received_at;
-    match (ping.timestamp, stored) {
-        (Some(timestamp), _) if timestamp > now + TIMESTAMP_AHEAD_SECONDS_MAX => {
-            Err(Refusal::Ahead)
-        }
-        (Some(timestamp), Some(last_ping)) if timestamp < last_ping => {
-            Err(Refusal::Older { last_ping })
-        }
-        (Some(timestamp), _) => Ok(timestamp),
-        (None, Some(last_ping)) if last_ping <= now + TIMESTAMP_AHEAD_SECONDS_MAX => {
-            Ok(now.max(last_ping))
-        }
-        (None, _) => Ok(now),
+/// Pauses a service at `now`: nothing is expected of it, and its outage is over.
+pub fn pause(stored: &Service, now: i64) -> Change {
+    let alert = end_outage(stored, Reason::Paused, now);
+    let mut service = Service {
+        paused: true,
+        expected: None,
+        deadline: None,
+        alerted: false,
+        failed: false,
+        outage_since: None,
+        reminded_at: None,
+        ..stored.clone()
+    };
+    service.runs.clear();
+    Change { service, alert }
+}
+
+/// Resumes a paused service at `now`: the next ping is expected as if one had just come. One that is not paused stays as
+/// it is.
+pub fn resume(stored: &Service, now: i64) -> Change {
+    let mut service = stored.clone();
+    if stored.paused {
+        let expected = stored.schedule.expected(now);
+        service.paused = false;
+        service.expected = Some(expected);
+        service.deadline = Some(expected + stored.grace.seconds());
     }
+    Change { service, alert: None }
+}
+
+fn end_outage(stored: &Service, reason: Reason, now: i64) -> Option<Alert> {
+    let since = stored.outage_since?;
+    let alert = Alert::of(stored, Kind::Recovered, now, since, now);
+    Some(Alert { reason: Some(reason), ..alert })
 }

@@ -22,27 +22,43 @@ pub fn of(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     } else {
         String::new()
     };
-    let (word, figure) = match alert.kind {
-        Kind::Overdue => ("OVERDUE", format!("{} late", lateness(alert, now))),
-        Kind::Reminder => ("STILL OVERDUE", format!("{} late", lateness(alert, now))),
-        Kind::Recovered => {
-            ("RECOVERED", format!("after {}", rough_duration(alert.outage_seconds().unwrap_or(0))))
-        }
-    };
+    let (word, figure) = headword(alert, now, zone);
     let name = alert.service.as_str();
     let taken = delayed.chars().count() + word.len() + 3 + figure.chars().count();
     let short = shortened(name, FIRST_LINE_CHARS.saturating_sub(taken).max(NAME_CHARS_MIN));
     let rest = match alert.kind {
+        Kind::Reminder if alert.failed => failure(alert, now, zone),
         Kind::Overdue | Kind::Reminder => silence(alert, now, zone),
+        Kind::Failed => failure(alert, now, zone),
         Kind::Recovered => recovery(alert, now, zone),
     };
     let full_name = if short == name { String::new() } else { format!(" Name: {name}") };
     format!("{delayed}{word} {short}: {figure}. {rest}{full_name}")
 }
 
+/// The kind in a word, and the figure that counts most.
+fn headword(alert: &Alert, now: i64, zone: &TimeZone) -> (&'static str, String) {
+    let lasts = || format!("for {}", rough_duration(now - alert.outage_since));
+    match alert.kind {
+        Kind::Overdue => ("OVERDUE", format!("{} late", lateness(alert, now))),
+        Kind::Failed => match alert.exit_status {
+            Some(status) => ("FAILED", format!("exit status {status}")),
+            None => ("FAILED", format!("at {}", clock_time_zoned(alert.about, now, zone))),
+        },
+        Kind::Reminder if alert.failed => ("STILL FAILED", lasts()),
+        Kind::Reminder if alert.deadline.is_some_and(|deadline| deadline < now) => {
+            ("STILL OVERDUE", format!("{} late", lateness(alert, now)))
+        }
+        Kind::Reminder => ("STILL OVERDUE", lasts()),
+        Kind::Recovered => {
+            ("RECOVERED", format!("after {}", rough_duration(alert.outage_seconds().unwrap_or(0))))
+        }
+    }
+}
+
 /// The sentence about the monitor itself.
 pub fn of_monitor(alert: &MonitorAlert, now: i64, zone: &TimeZone) -> String {
-    let since = format!("{} {}", clock_time(alert.since, now, zone), zone_name(alert.since, zone));
+    let since = clock_time_zoned(alert.since, now, zone);
     if alert.is_over {
         let away = rough_duration(alert.until - alert.since);
         return format!(
@@ -55,24 +71,22 @@ pub fn of_monitor(alert: &MonitorAlert, now: i64, zone: &TimeZone) -> String {
     )
 }
 
-/// What many alerts are, in one line: `280 overdue, 12 recovered`.
+/// What many alerts are, in one line: `280 OVERDUE, 12 RECOVERED`.
 pub fn headline<'a>(alerts: impl Iterator<Item = &'a Alert>) -> String {
-    let (mut overdue, mut uncertain, mut still, mut recovered) = (0, 0, 0, 0);
+    let words =
+        ["OVERDUE", "OVERDUE (uncertain)", "FAILED", "STILL OVERDUE", "STILL FAILED", "RECOVERED"];
+    let mut counts = [0; 6];
     for alert in alerts {
-        match alert.kind {
-            Kind::Overdue if alert.uncertain.is_some() => uncertain += 1,
-            Kind::Overdue => overdue += 1,
-            Kind::Reminder => still += 1,
-            Kind::Recovered => recovered += 1,
-        }
+        counts[match alert.kind {
+            Kind::Overdue if alert.uncertain.is_none() => 0,
+            Kind::Overdue => 1,
+            Kind::Failed => 2,
+            Kind::Reminder if !alert.failed => 3,
+            Kind::Reminder => 4,
+            Kind::Recovered => 5,
+        }] += 1;
     }
-    let counts = [
-        (overdue, "OVERDUE"),
-        (uncertain, "OVERDUE (uncertain)"),
-        (still, "STILL OVERDUE"),
-        (recovered, "RECOVERED"),
-    ];
-    let told = counts.into_iter().filter(|(count, _)| *count > 0);
+    let told = counts.into_iter().zip(words).filter(|(count, _)| *count > 0);
     told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -83,30 +97,67 @@ fn lateness(alert: &Alert, now: i64) -> String {
 fn silence(alert: &Alert, now: i64, zone: &TimeZone) -> String {
     let deadline = alert.deadline.unwrap_or(alert.about);
     let grace = match alert.grace.seconds() {
-        0 => String::new(),
-        seconds => format!(" (grace {})", rough_duration(seconds)),
+        seconds if seconds > 0 && alert.running_since.is_none() => {
+            format!(" (grace {})", rough_duration(seconds))
+        }
+        _ => String::new(),
     };
-    let heard = match alert.last_ping {
-        Some(last_ping) => format!("Last ping {}", clock_time(last_ping, now, zone)),
-        None => "Never pinged".to_owned(),
+    let began = match alert.running_since {
+        Some(since) => format!(", started {}, not finished", clock_time(since, now, zone)),
+        // Where starts are never told, that it did not start would be a guess.
+        None if alert.last_duration_ms.is_some() => ", did not start".to_owned(),
+        None => String::new(),
     };
-    let expected = clock_time(deadline, now, zone);
+    let expected = clock_time_zoned(deadline, now, zone);
     let doubt = alert.uncertain.map_or_else(String::new, |away| {
         let (from, to) = (clock_time(away.from, now, zone), clock_time(away.to, now, zone));
         format!(" Uncertain: the monitor itself was away from {from} to {to}.")
     });
-    format!("Expected by {expected} {}{grace}. {heard}.{doubt}", zone_name(deadline, zone))
+    format!("Expected by {expected}{grace}{began}. {}{doubt}", heard(alert, now, zone))
+}
+
+/// What was last heard of it.
+fn heard(alert: &Alert, now: i64, zone: &TimeZone) -> String {
+    let took = alert.last_duration_ms.map_or_else(String::new, |ms| format!(", took {}", took(ms)));
+    let success = |took: &str| match alert.last_success {
+        Some(second) => format!("Last success {}{took}.", clock_time(second, now, zone)),
+        None => "It never succeeded.".to_owned(),
+    };
+    match alert.last_ping {
+        None if alert.running_since.is_some() => success(""),
+        None => "Never pinged.".to_owned(),
+        last_ping if last_ping == alert.last_success => success(&took),
+        Some(second) => {
+            format!("Last run failed {}{took}. {}", clock_time(second, now, zone), success(""))
+        }
+    }
+}
+
+fn failure(alert: &Alert, now: i64, zone: &TimeZone) -> String {
+    let at = alert.last_ping.unwrap_or(alert.about);
+    let took = alert.last_duration_ms.map_or_else(String::new, |ms| format!(" after {}", took(ms)));
+    let success = match alert.last_success {
+        Some(second) => format!("Last success {}.", clock_time(second, now, zone)),
+        None => "It never succeeded.".to_owned(),
+    };
+    format!("Failed {}{took}. {success}", clock_time_zoned(at, now, zone))
 }
 
 fn recovery(alert: &Alert, now: i64, zone: &TimeZone) -> String {
-    let at = format!("{} {}", clock_time(alert.about, now, zone), zone_name(alert.about, zone));
+    let at = clock_time_zoned(alert.about, now, zone);
     match (alert.reason, alert.deadline) {
         (Some(Reason::Deleted), _) => format!("Not by a ping: it was deleted at {at}."),
+        (Some(Reason::Paused), _) => format!("Not by a ping: it was paused at {at}."),
         (None, Some(deadline)) => {
             format!("Pinged {at}. Next expected by {}.", clock_time(deadline, now, zone))
         }
         (None, None) => format!("Pinged {at}."),
     }
+}
+
+/// How long a run took: `250 ms`, `3 min`.
+fn took(ms: i64) -> String {
+    if ms < 1000 { format!("{} ms", ms.max(0)) } else { rough_duration(ms / 1000) }
 }
 
 /// A duration as people say it, in at most two units: `1 s`, `5 min`, `1 h 12 min`, `2 d 4 h`.
@@ -153,6 +204,11 @@ pub fn clock_time_utc(second: i64, now: i64) -> String {
     then.strftime(format).to_string()
 }
 
+/// The same with the zone's name, as in `02:00 UTC`.
+fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
+    format!("{} {}", clock_time(second, now, zone), zone_name(second, zone))
+}
+
 fn zone_name(second: i64, zone: &TimeZone) -> String {
     at(second).to_zoned(zone.clone()).strftime("%Z").to_string()
 }
@@ -174,31 +230,30 @@ mod tests {
     use super::*;
     use crate::core::frequency::{Frequency, Grace};
     use crate::core::name::Name;
+    use crate::core::schedule::Schedule;
+    use crate::core::service::Service;
 
     /// 2026-11-23 02:00:00 UTC.
     const DEADLINE: i64 = 1_795_399_200;
 
     fn overdue(name: &str) -> Alert {
-        Alert {
-            service: Name::parse(name).unwrap(),
-            kind: Kind::Overdue,
-            about: DEADLINE,
-            created_at: DEADLINE + 1,
-            outage_since: DEADLINE,
-            frequency: Frequency::parse("1D").unwrap(),
-            grace: Grace::parse("1h").unwrap(),
+        let schedule = Schedule::Every(Frequency::parse("1D").unwrap());
+        let service =
+            Service::new(Name::parse(name).unwrap(), schedule, Grace::parse("1h").unwrap());
+        let service = Service {
             last_ping: Some(DEADLINE - 90_000),
+            last_success: Some(DEADLINE - 90_000),
             deadline: Some(DEADLINE),
-            reason: None,
-            uncertain: None,
-        }
+            ..service
+        };
+        Alert::of(&service, Kind::Overdue, DEADLINE, DEADLINE, DEADLINE + 1)
     }
 
     #[test]
     fn silence_is_told_with_its_lateness_the_deadline_and_the_last_ping() {
         let alert = overdue("daily_digest");
-        insta::assert_snapshot!(of(&alert, DEADLINE + 1, &TimeZone::UTC), @"OVERDUE daily_digest: 1 s late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00.");
-        insta::assert_snapshot!(of(&alert, DEADLINE + 79_201, &TimeZone::UTC), @"Delayed 22 h: OVERDUE daily_digest: 22 h late. Expected by yesterday 02:00 UTC (grace 1 h). Last ping 2026-11-22 01:00.");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 1, &TimeZone::UTC), @"OVERDUE daily_digest: 1 s late. Expected by 02:00 UTC (grace 1 h). Last success yesterday 01:00.");
+        insta::assert_snapshot!(of(&alert, DEADLINE + 79_201, &TimeZone::UTC), @"Delayed 22 h: OVERDUE daily_digest: 22 h late. Expected by yesterday 02:00 UTC (grace 1 h). Last success 2026-11-22 01:00.");
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let never = Alert { last_ping: None, grace: Grace::ZERO, ..alert };
         insta::assert_snapshot!(of(&never, DEADLINE + 61, &berlin), @"OVERDUE daily_digest: 1 min late. Expected by 03:00 CET. Never pinged.");
@@ -232,18 +287,52 @@ mod tests {
     fn a_reminder_and_an_uncertain_alert_say_what_they_are() {
         let reminder =
             Alert { kind: Kind::Reminder, created_at: DEADLINE + 3600, ..overdue("daily_digest") };
-        insta::assert_snapshot!(of(&reminder, DEADLINE + 3600, &TimeZone::UTC), @"STILL OVERDUE daily_digest: 1 h late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00.");
+        insta::assert_snapshot!(of(&reminder, DEADLINE + 3600, &TimeZone::UTC), @"STILL OVERDUE daily_digest: 1 h late. Expected by 02:00 UTC (grace 1 h). Last success yesterday 01:00.");
         let away = crate::core::listening::Span { from: DEADLINE - 600, to: DEADLINE + 60 };
         let uncertain =
             Alert { uncertain: Some(away), created_at: DEADLINE + 121, ..overdue("daily_digest") };
-        insta::assert_snapshot!(of(&uncertain, DEADLINE + 121, &TimeZone::UTC), @"OVERDUE daily_digest: 2 min late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00. Uncertain: the monitor itself was away from 01:50 to 02:01.");
+        insta::assert_snapshot!(of(&uncertain, DEADLINE + 121, &TimeZone::UTC), @"OVERDUE daily_digest: 2 min late. Expected by 02:00 UTC (grace 1 h). Last success yesterday 01:00. Uncertain: the monitor itself was away from 01:50 to 02:01.");
+    }
+
+    #[test]
+    fn a_run_that_was_told_of_says_whether_it_started_and_how_long_the_last_took() {
+        let quiet = Alert { last_duration_ms: Some(183_000), ..overdue("daily_digest") };
+        insta::assert_snapshot!(of(&quiet, DEADLINE + 60, &TimeZone::UTC), @"OVERDUE daily_digest: 1 min late. Expected by 02:00 UTC (grace 1 h), did not start. Last success yesterday 01:00, took 3 min.");
+        let stuck = Alert { running_since: Some(DEADLINE - 3600), ..quiet.clone() };
+        insta::assert_snapshot!(of(&stuck, DEADLINE + 60, &TimeZone::UTC), @"OVERDUE daily_digest: 1 min late. Expected by 02:00 UTC, started 01:00, not finished. Last success yesterday 01:00, took 3 min.");
+        let after_failure = Alert { last_success: None, last_duration_ms: Some(250), ..quiet };
+        insta::assert_snapshot!(of(&after_failure, DEADLINE + 60, &TimeZone::UTC), @"OVERDUE daily_digest: 1 min late. Expected by 02:00 UTC (grace 1 h), did not start. Last run failed yesterday 01:00, took 250 ms. It never succeeded.");
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_exit_status_and_the_last_success() {
+        let failed = Alert {
+            kind: Kind::Failed,
+            about: DEADLINE - 60,
+            created_at: DEADLINE - 60,
+            last_ping: Some(DEADLINE - 60),
+            last_duration_ms: Some(62_000),
+            exit_status: Some(3),
+            failed: true,
+            ..overdue("daily_digest")
+        };
+        insta::assert_snapshot!(of(&failed, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: exit status 3. Failed 01:59 UTC after 1 min. Last success yesterday 01:00.");
+        let reminder = Alert {
+            kind: Kind::Reminder,
+            outage_since: DEADLINE - 60,
+            created_at: DEADLINE + 3540,
+            ..failed.clone()
+        };
+        insta::assert_snapshot!(of(&reminder, DEADLINE + 3540, &TimeZone::UTC), @"STILL FAILED daily_digest: for 1 h. Failed 01:59 UTC after 1 min. Last success yesterday 01:00.");
+        let without = Alert { exit_status: None, last_duration_ms: None, ..failed };
+        insta::assert_snapshot!(of(&without, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: at 01:59 UTC. Failed 01:59 UTC. Last success yesterday 01:00.");
     }
 
     #[test]
     fn a_long_name_leaves_room_for_the_lateness_on_the_first_line() {
         let name = "nightly-backup-of-the-billing-database-in-frankfurt";
         let text = of(&overdue(name), DEADLINE + 4320, &TimeZone::UTC);
-        insta::assert_snapshot!(text, @"Delayed 1 h 11 min: OVERDUE nightly-bac…: 1 h 12 min late. Expected by 02:00 UTC (grace 1 h). Last ping yesterday 01:00. Name: nightly-backup-of-the-billing-database-in-frankfurt");
+        insta::assert_snapshot!(text, @"Delayed 1 h 11 min: OVERDUE nightly-bac…: 1 h 12 min late. Expected by 02:00 UTC (grace 1 h). Last success yesterday 01:00. Name: nightly-backup-of-the-billing-database-in-frankfurt");
         let first_line: String = text.chars().take(FIRST_LINE_CHARS).collect();
         assert!(first_line.starts_with("Delayed") && text.ends_with(name));
     }

@@ -6,12 +6,34 @@ use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 
 use super::problem::Problem;
-use crate::core::limits::{BODY_BYTES_MAX, BODY_DRAIN_BYTES_MAX, BODY_SECONDS_MAX};
+use crate::core::limits::{BODY_BYTES_MAX, BODY_DRAIN_BYTES_MAX, BODY_SECONDS_MAX, LOG_BYTES_MAX};
 
 /// Reads a body to its end and drops it.
 pub(super) async fn discard(body: Body) -> Result<(), Problem> {
     // Most pings have none, and need no timer.
     if body.is_end_stream() { Ok(()) } else { read(body).await.map(drop) }
+}
+
+/// The end of a body as text: what a job has printed. `None` where there is none.
+pub(super) async fn log(body: Body) -> Result<Option<String>, Problem> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let bytes = read(body).await?;
+    Ok((!bytes.is_empty()).then(|| log_of(&bytes)))
+}
+
+/// The last bytes of a log, from the beginning of a character on. What is not UTF-8, and NUL, at which the database
+/// would cut it, is replaced.
+fn log_of(bytes: &[u8]) -> String {
+    let end = &bytes[bytes.len().saturating_sub(LOG_BYTES_MAX)..];
+    let is_inside = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let inside = end.iter().take(3).take_while(|byte| is_inside(byte)).count();
+    let start = if end.len() < bytes.len() { inside } else { 0 };
+    let mut log = String::from_utf8_lossy(&end[start..]).replace('\0', "\u{fffd}");
+    let excess = log.len().saturating_sub(LOG_BYTES_MAX);
+    log.drain(..log.ceil_char_boundary(excess));
+    log
 }
 
 /// Reads a body to its end.

@@ -6,12 +6,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
+use super::caller::Caller;
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
 use super::{Api, body};
 use crate::core::frequency::{Frequency, Grace};
+use crate::core::limits::DURATION_SECONDS_MAX;
 use crate::core::name::Name;
-use crate::core::service::{Ping, Refusal, Service};
+use crate::core::ping::{Origin, Ping, Refusal, Terms};
+use crate::core::schedule::{CronPattern, Zone};
+use crate::core::service::Service;
+use crate::core::signal::{RunId, Signal, SignalError};
 use crate::core::text;
 use crate::store::StoreError;
 
@@ -22,7 +27,12 @@ const MILLISECOND_DIGITS: usize = 13;
 struct Pinged<'a> {
     name: &'a str,
     status: &'static str,
-    frequency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tz: Option<&'a str>,
     grace: String,
     last_ping: Option<String>,
     deadline: Option<String>,
@@ -33,13 +43,12 @@ pub(super) async fn by_query(
     State(api): State<Api>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let now = api.0.clock.now();
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let name = name_in_query(&query)?;
-    let ping = ping(name, &query, now)?;
-    if ping.frequency.is_none() {
+    let ping = described(&api, name_in_query(&query)?, &query, None)?;
+    if ping.terms.frequency.is_none() && ping.terms.cron.is_none() {
         return Err(Problem::BadRequest(
-            "frequency is missing: say how often to expect a ping, as in frequency=10m".to_owned(),
+            "frequency is missing: say how often to expect a ping, as in frequency=10m, or when, as in cron=0 2 * * *"
+                .to_owned(),
         ));
     }
     store(&api, ping, request).await
@@ -47,16 +56,40 @@ pub(super) async fn by_query(
 
 /// `GET|HEAD|POST /ping/{name}`, for known services, or for unknown ones with the query of [`by_query`].
 pub(super) async fn by_path(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let now = api.0.clock.now();
-    let name = name_in_path(&request)?;
+    let name = name(&query::last_segment(request.uri().path(), "name")?)?;
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let ping = ping(name, &query, now)?;
+    let ping = Ping { takes_alias: true, ..described(&api, name, &query, None)? };
+    store(&api, ping, request).await
+}
+
+/// `GET|HEAD|POST /ping/{name}/{start|fail|log|EXIT}`
+pub(super) async fn signal_by_path(
+    State(api): State<Api>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let path = request.uri().path();
+    let text = query::last_segment(path, "signal")?;
+    let signal = match Signal::parse(&text) {
+        Ok(signal) => signal,
+        Err(SignalError::Status) => {
+            return Err(wrong("exit status", &text, &"is no exit status: use 0 to 255"));
+        }
+        Err(SignalError::Word) => {
+            return Err(Problem::NotFound(format!(
+                "there is nothing at {}: a ping's path ends in the name, start, fail, log, or an exit status from 0 to 255",
+                shown(path)
+            )));
+        }
+    };
+    let name = name(&query::name_before_last_segment(path)?)?;
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let ping = Ping { takes_alias: true, ..described(&api, name, &query, Some(signal))? };
     store(&api, ping, request).await
 }
 
 /// `DELETE /ping/{name}`
 pub(super) async fn delete(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let name = name_in_path(&request)?;
+    let name = name(&query::last_segment(request.uri().path(), "name")?)?;
     forget(&api, name, request).await
 }
 
@@ -67,13 +100,23 @@ pub(super) async fn remove(State(api): State<Api>, request: Request) -> Result<R
 }
 
 async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Problem> {
-    body::discard(request.into_body()).await?;
+    let origin = origin_of(&request);
+    let ping = Ping { origin, log: body::log(request.into_body()).await?, ..ping };
     let (now, name, timestamp) = (ping.received_at, ping.name.clone(), ping.timestamp);
     let service = api.0.store.ping(ping).await.map_err(|error| match error {
         StoreError::Refused(refusal) => refused(refusal, &name, timestamp, now),
         error => Problem::of_store(&error, name.as_str()),
     })?;
     Ok(no_store(pinged(&service, api.0.clock.now()).into_response()))
+}
+
+/// Where a request came from.
+fn origin_of(request: &Request) -> Origin {
+    let caller = request.extensions().get::<Caller>();
+    Origin {
+        address: caller.and_then(|caller| caller.address).map(|address| address.to_string()),
+        key: caller.and_then(|caller| caller.key.clone()),
+    }
 }
 
 async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
@@ -91,7 +134,9 @@ fn pinged(service: &Service, now: i64) -> axum::Json<Pinged<'_>> {
     axum::Json(Pinged {
         name: service.name.as_str(),
         status: service.status(now).as_str(),
-        frequency: service.frequency.to_string(),
+        frequency: service.schedule.frequency().map(|frequency| frequency.to_string()),
+        cron: service.schedule.cron().map(|cron| cron.pattern.as_str()),
+        tz: service.schedule.cron().map(|cron| cron.zone.as_str()),
         grace: service.grace.to_string(),
         last_ping: service.last_ping.map(text::rfc3339),
         deadline: service.deadline.map(text::rfc3339),
@@ -111,56 +156,78 @@ fn name_in_query(query: &Query<'_>) -> Result<Name, Problem> {
     name(&text)
 }
 
-fn name_in_path(request: &Request) -> Result<Name, Problem> {
-    name(&query::name_in_path(request.uri().path())?)
-}
-
 fn name(text: &str) -> Result<Name, Problem> {
     Name::parse(text).map_err(|error| Problem::BadRequest(format!("name {} {error}", shown(text))))
 }
 
-/// Parameters that say what this version does not know how to do: to ignore them could take a failure for a success.
-const NOT_SUPPORTED: [&str; 2] = ["signal", "cron"];
+fn wrong(parameter: &str, text: &str, what: &dyn std::fmt::Display) -> Problem {
+    Problem::BadRequest(format!("{parameter} {} {what}", shown(text)))
+}
 
-/// The ping that a query describes, received at `now`.
-fn ping(name: Name, query: &Query<'_>, now: i64) -> Result<Ping, Problem> {
-    let wrong = |parameter: &str, text: &str, what: &dyn std::fmt::Display| {
-        Problem::BadRequest(format!("{parameter} {} {what}", shown(text)))
-    };
-    for parameter in NOT_SUPPORTED {
-        if let Some(value) = query.get(parameter)? {
-            let what = "is not supported by this version: leave it out, and ping when the job has succeeded";
-            return Err(wrong(parameter, &value, &what));
-        }
+/// The value of a parameter as `read` takes it; `None` where it is not given.
+fn parameter<T, E: std::fmt::Display>(
+    query: &Query<'_>,
+    parameter: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    let text = query.get(parameter)?;
+    text.map(|text| read(&text).map_err(|error| wrong(parameter, &text, &error))).transpose()
+}
+
+/// The ping that a query describes, received now. `signal` is what its path says.
+fn described(
+    api: &Api,
+    name: Name,
+    query: &Query<'_>,
+    signal: Option<Signal>,
+) -> Result<Ping, Problem> {
+    let given = parameter(query, "signal", Signal::parse)?;
+    if signal.is_some() && given.is_some() {
+        return Err(Problem::BadRequest(
+            "the signal is given twice, in the path and in the query: give it once".to_owned(),
+        ));
     }
-    let frequency = query
-        .get("frequency")?
-        .map(|text| Frequency::parse(&text).map_err(|error| wrong("frequency", &text, &error)));
-    let grace = query
-        .get("grace")?
-        .map(|text| Grace::parse(&text).map_err(|error| wrong("grace", &text, &error)));
-    let timestamp = query.get("timestamp")?.map(|text| {
-        timestamp(&text).ok_or_else(|| {
-            let what = if text.len() == MILLISECOND_DIGITS && is_digits(&text) {
-                "looks like milliseconds: use Unix seconds, as in 1664743905"
-            } else {
-                "is not a time: use Unix seconds, as in 1664743905"
-            };
-            wrong("timestamp", &text, &what)
-        })
-    });
+    let terms = Terms {
+        frequency: parameter(query, "frequency", Frequency::parse)?,
+        cron: parameter(query, "cron", CronPattern::parse)?,
+        zone: parameter(query, "tz", Zone::parse)?,
+        grace: parameter(query, "grace", Grace::parse)?,
+        max_runtime: parameter(query, "max_runtime", Frequency::parse)?,
+    };
+    if terms.frequency.is_some() && terms.cron.is_some() {
+        return Err(Problem::BadRequest(
+            "frequency and cron are both given: say how often or when, not both".to_owned(),
+        ));
+    }
+    let received_ms = api.0.clock.now_ms();
     Ok(Ping {
-        name,
-        frequency: frequency.transpose()?,
-        grace: grace.transpose()?,
-        timestamp: timestamp.transpose()?,
-        received_at: now,
+        signal: signal.or(given).unwrap_or_default(),
+        run: parameter(query, "run", |text| RunId::parse(text))?,
+        terms,
+        timestamp: parameter(query, "timestamp", timestamp)?,
+        duration_ms: parameter(query, "duration_ms", duration_ms)?,
+        received_ms,
+        ..Ping::new(name, received_ms.div_euclid(1000))
     })
 }
 
+/// A duration that a caller has measured: milliseconds.
+fn duration_ms(text: &str) -> Result<i64, &'static str> {
+    let ms: Option<i64> = is_digits(text).then(|| text.parse().ok()).flatten();
+    ms.filter(|ms| *ms <= DURATION_SECONDS_MAX * 1000)
+        .ok_or("is not a number of milliseconds: use digits, as in 183000")
+}
+
 /// Unix seconds: digits and nothing else. Anything of 13 digits or more is no second of ours.
-fn timestamp(text: &str) -> Option<i64> {
-    (is_digits(text) && text.len() < MILLISECOND_DIGITS).then(|| text.parse().ok())?
+fn timestamp(text: &str) -> Result<i64, &'static str> {
+    let second = is_digits(text) && text.len() < MILLISECOND_DIGITS;
+    second.then(|| text.parse().ok()).flatten().ok_or(
+        if text.len() == MILLISECOND_DIGITS && is_digits(text) {
+            "looks like milliseconds: use Unix seconds, as in 1664743905"
+        } else {
+            "is not a time: use Unix seconds, as in 1664743905"
+        },
+    )
 }
 
 fn is_digits(text: &str) -> bool {
@@ -183,5 +250,9 @@ fn refused(refusal: Refusal, name: &Name, timestamp: Option<i64>, now: i64) -> P
             "there is no service {}: its first ping needs a frequency, as in ?frequency=10m",
             shown(name.as_str())
         )),
+        Refusal::ZoneWithoutCron => Problem::BadRequest(
+            "tz is given without a cron expression: a frequency is the same in every zone"
+                .to_owned(),
+        ),
     }
 }

@@ -37,10 +37,15 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The segment of `path` that stands for the service's name.
-pub(super) fn name_in_path(path: &str) -> Result<String, Problem> {
+/// The last segment of `path`, which stands for `what`.
+pub(super) fn last_segment(path: &str, what: &str) -> Result<String, Problem> {
     let segment = path.rsplit('/').next().unwrap_or_default();
-    decoded(segment).ok_or_else(|| not_text("name", segment))
+    decoded(segment).ok_or_else(|| not_text(what, segment))
+}
+
+/// The segment before the last one, which stands for the service's name.
+pub(super) fn name_before_last_segment(path: &str) -> Result<String, Problem> {
+    last_segment(path.rsplit_once('/').map_or("", |(before, _)| before), "name")
 }
 
 fn decoded(text: &str) -> Option<String> {

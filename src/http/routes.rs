@@ -53,6 +53,7 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::DELETE], "/ping/remove", Access::ADMIN, ping::delete),
         entry(get_or_post, "/ping/{name}", Access::PING, ping::by_path),
         entry(&[Method::DELETE], "/ping/{name}", Access::ADMIN, ping::delete),
+        entry(get_or_post, "/ping/{name}/{signal}", Access::PING, ping::signal_by_path),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
     ]
 }

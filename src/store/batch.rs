@@ -1,21 +1,27 @@
 //! One transaction: rows in with one query, decided in memory in the order of arrival, rows out with one statement
 //! for each table. What it gives is what its commands one by one would have given.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
+use super::history::{self, Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
 use super::writer::Command;
-use super::{Attempt, AttemptOutcome, Rules, StoreError, sql};
+use super::{Action, Attempt, AttemptOutcome, Rules, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::name::Name;
-use crate::core::service::{self, Change, Ping, Service};
+use crate::core::ping::{self, Ping};
+use crate::core::service::{self, Change, Service};
 
 /// What a command that succeeded is told.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of that kind, and a box would cost each"
+)]
 pub(super) enum Answer {
     Service(Service),
     Done,
@@ -25,6 +31,8 @@ pub(super) enum Answer {
 pub(super) struct Done {
     pub(super) raised: Vec<Raised>,
     pub(super) services_added: i64,
+    /// Where the history stands now.
+    pub(super) archive: Archive,
 }
 
 /// The services that a transaction touches, and what it will write.
@@ -32,8 +40,14 @@ pub(super) struct Batch<'a> {
     rules: &'a Rules,
     services: i64,
     slots: HashMap<Name, Slot>,
+    /// Which services the names of paths that are none's stand for.
+    aliases: HashMap<Name, Name>,
     alerts: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
+    archive: Archive,
+    entries: Vec<Entry>,
+    /// Signals that were recorded before.
+    recorded: HashSet<Mark>,
 }
 
 /// One service within a transaction.
@@ -48,6 +62,10 @@ struct Slot {
 }
 
 /// What is known of a service at this point of the transaction.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of that kind, and a box would cost each"
+)]
 #[derive(Default)]
 enum Now {
     #[default]
@@ -57,8 +75,18 @@ enum Now {
 }
 
 impl<'a> Batch<'a> {
-    fn new(rules: &'a Rules, services: i64) -> Self {
-        Self { rules, services, slots: HashMap::new(), alerts: Vec::new(), attempts: Vec::new() }
+    fn new(rules: &'a Rules, services: i64, archive: Archive) -> Self {
+        Self {
+            rules,
+            services,
+            slots: HashMap::new(),
+            aliases: HashMap::new(),
+            alerts: Vec::new(),
+            attempts: Vec::new(),
+            archive,
+            entries: Vec::new(),
+            recorded: HashSet::new(),
+        }
     }
 
     /// Reads what `run` is about. `services` is how many there are.
@@ -67,30 +95,25 @@ impl<'a> Batch<'a> {
         run: &'a [Command],
         rules: &'a Rules,
         services: i64,
+        archive: Archive,
     ) -> Result<Self, sqlx::Error> {
-        let mut batch = Self::new(rules, services);
-        for command in run {
-            if let Command::Ping { ping: Ping { name, .. }, .. } | Command::Delete { name, .. } =
-                command
-                && !batch.slots.contains_key(name)
-            {
-                batch.slots.insert(name.clone(), Slot::default());
-            }
-        }
-        if batch.slots.is_empty() {
+        let mut batch = Self::new(rules, services, archive);
+        let asked: Vec<(&Name, bool)> = run.iter().filter_map(Command::service).collect();
+        if asked.is_empty() {
             return Ok(batch);
         }
+        batch.slots.extend(asked.iter().map(|(name, _)| ((*name).clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
-        let found = sqlx::query(sql::SERVICES_BY_NAME).bind(json!(names).to_string());
-        for row in found.fetch_all(&mut *connection).await? {
-            let name: String = row.try_get(1)?;
-            let Some(slot) = Name::parse(name).ok().and_then(|name| batch.slots.get_mut(&name))
-            else {
-                continue;
-            };
-            slot.stored = true;
-            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
+        let names = json!(names).to_string();
+        batch.read_services(connection, names).await?;
+        let strange = asked.into_iter().filter(|(name, takes_alias)| {
+            *takes_alias && batch.slots.get(*name).is_some_and(|slot| !slot.stored)
+        });
+        let strange: HashSet<&str> = strange.map(|(name, _)| name.as_str()).collect();
+        if !strange.is_empty() {
+            batch.read_aliases(connection, &strange).await?;
         }
+        batch.read_recorded(connection, run).await?;
         if batch.services >= rules.services_max {
             // Hands may have deleted some: the limit is worth a count, everything below it is not.
             batch.services = sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(connection).await?;
@@ -98,9 +121,84 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
+    async fn read_services(
+        &mut self,
+        connection: &mut SqliteConnection,
+        names: String,
+    ) -> Result<(), sqlx::Error> {
+        let found = sqlx::query(sql::SERVICES_BY_NAME).bind(names);
+        for row in found.fetch_all(connection).await? {
+            let name: String = row.try_get(1)?;
+            let Some(slot) = Name::parse(name).ok().and_then(|name| self.slots.get_mut(&name))
+            else {
+                continue;
+            };
+            slot.stored = true;
+            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
+            // Hands may have added rows.
+            let newest: Option<i64> = row.try_get(rows::SERVICE_COLUMNS)?;
+            self.archive.newest = self.archive.newest.max(newest.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    async fn read_aliases(
+        &mut self,
+        connection: &mut SqliteConnection,
+        names: &HashSet<&str>,
+    ) -> Result<(), sqlx::Error> {
+        let found = sqlx::query(sql::ALIASES_BY_NAME).bind(json!(names).to_string());
+        for row in found.fetch_all(&mut *connection).await? {
+            let (alias, service): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let (Ok(alias), Ok(service)) = (Name::parse(alias), Name::parse(service)) {
+                self.aliases.insert(alias, service);
+            }
+        }
+        let unread = self.aliases.values().filter(|name| !self.slots.contains_key(*name));
+        let unread: HashSet<Name> = unread.cloned().collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = unread.iter().map(Name::as_str).collect();
+        let names = json!(names).to_string();
+        self.slots.extend(unread.into_iter().map(|name| (name, Slot::default())));
+        self.read_services(connection, names).await
+    }
+
+    /// Looks for signals that were recorded before.
+    async fn read_recorded(
+        &mut self,
+        connection: &mut SqliteConnection,
+        run: &'a [Command],
+    ) -> Result<(), sqlx::Error> {
+        let mut marks = Vec::new();
+        for command in run {
+            let Command::Ping { ping, .. } = command else { continue };
+            let name = self.named(&ping.name, ping.takes_alias);
+            if let Some(Slot { now: Now::Known(service), .. }) = self.slots.get(name)
+                && service.history.newest > 0
+                && let Some(mark) = Mark::of(name, ping)
+            {
+                marks.push((mark, service.history));
+            }
+        }
+        self.recorded = history::recorded(connection, marks, self.rules).await?;
+        Ok(())
+    }
+
+    /// The service that is meant: a name before an alias.
+    fn named<'n>(&'n self, name: &'n Name, takes_alias: bool) -> &'n Name {
+        let is_service =
+            |name: &Name| self.slots.get(name).is_some_and(|slot| !matches!(slot.now, Now::Absent));
+        match self.aliases.get(name) {
+            Some(service) if takes_alias && !is_service(name) && is_service(service) => service,
+            _ => name,
+        }
+    }
+
     /// What a sweep changes.
     pub(super) fn of_changes(changes: Vec<Change>, rules: &'a Rules) -> Self {
-        let mut batch = Self::new(rules, 0);
+        let mut batch = Self::new(rules, 0, Archive::default());
         for Change { service, alert } in changes {
             batch.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
             let name = service.name.clone();
@@ -121,7 +219,12 @@ impl<'a> Batch<'a> {
         run.iter()
             .map(|command| match command {
                 Command::Ping { ping, .. } => self.ping(ping, now).map(Answer::Service),
-                Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
+                Command::Delete { name, takes_alias, at, .. } => {
+                    self.delete(name, *takes_alias, *at).map(|()| Answer::Done)
+                }
+                Command::Steer { name, action, at, .. } => {
+                    self.steer(name, action, *at).map(Answer::Service)
+                }
                 Command::Record { attempts, .. } => {
                     self.attempts.extend(attempts);
                     Ok(Answer::Done)
@@ -132,16 +235,18 @@ impl<'a> Batch<'a> {
     }
 
     fn ping(&mut self, ping: &Ping, now: i64) -> Result<Service, StoreError> {
-        let slot = self.slots.entry(ping.name.clone()).or_default();
+        let name = self.named(&ping.name, ping.takes_alias).clone();
+        let slot = self.slots.entry(name.clone()).or_default();
+        let says_when = ping.terms.frequency.is_some() || ping.terms.cron.is_some();
         let stored = match &slot.now {
             Now::Known(service) => Some(service),
-            Now::Absent if ping.frequency.is_some() && self.services >= self.rules.services_max => {
+            Now::Absent if says_when && self.services >= self.rules.services_max => {
                 return Err(StoreError::Full { services_max: self.rules.services_max });
             }
             Now::Absent => None,
             Now::Unreadable(reason) => {
-                let service = ping.name.as_str();
-                if ping.frequency.is_none() {
+                let service = name.as_str();
+                if !says_when {
                     warn!(?service, %reason, "a stored row cannot be read; its ping is refused");
                     return Err(StoreError::Unreadable);
                 }
@@ -150,23 +255,59 @@ impl<'a> Batch<'a> {
             }
         };
         let is_new = matches!(slot.now, Now::Absent);
-        let change =
-            service::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
-        self.services += i64::from(is_new);
-        let routes = &self.rules.routes;
-        if is_new
-            && !routes.is_empty()
-            && !routes.iter().any(|route| route.takes_service(&ping.name))
-        {
-            warn!(service = ?ping.name.as_str(), "no destination is told of this new service");
+        let decision =
+            ping::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
+        let Change { mut service, alert } = decision.change;
+        let mark = Mark::of(&name, ping);
+        if mark.is_none_or(|mark| self.recorded.insert(mark)) {
+            let before = service.history;
+            service.history.signals += 1;
+            if self.rules.history > 0 {
+                self.archive.newest += 1;
+                let id = self.archive.newest;
+                service.history.newest = id;
+                let (at, duration_ms) = (decision.at, decision.duration_ms);
+                self.entries.push(Entry::new(id, &name, before, ping, at, duration_ms));
+            }
         }
-        self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
+        slot.now = Now::Known(service.clone());
+        slot.changed = true;
+        self.services += i64::from(is_new);
+        self.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
+        if is_new {
+            self.warn_if_untold(&name);
+        }
+        Ok(service)
+    }
+
+    fn warn_if_untold(&self, name: &Name) {
+        let routes = &self.rules.routes;
+        if !routes.is_empty() && !routes.iter().any(|route| route.takes_service(name)) {
+            warn!(service = ?name.as_str(), "no destination is told of this new service");
+        }
+    }
+
+    /// Changes a service by its owner's will, not by a signal.
+    fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Service, StoreError> {
+        let name = self.named(name, true).clone();
+        let slot = self.slots.entry(name).or_default();
+        let stored = match &slot.now {
+            Now::Known(service) => service,
+            Now::Absent => return Err(StoreError::UnknownService),
+            Now::Unreadable(_) => return Err(StoreError::Unreadable),
+        };
+        let change = match action {
+            Action::Pause => service::pause(stored, at),
+            Action::Resume => service::resume(stored, at),
+        };
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;
+        self.alerts.extend(change.alert.map(|alert| (alert, To::ThoseTold)));
         Ok(change.service)
     }
 
-    fn delete(&mut self, name: &Name, at: i64) -> Result<(), StoreError> {
+    fn delete(&mut self, name: &Name, takes_alias: bool, at: i64) -> Result<(), StoreError> {
+        let name = &self.named(name, takes_alias).clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let closing = match &slot.now {
             Now::Absent => return Err(StoreError::UnknownService),
@@ -178,6 +319,8 @@ impl<'a> Batch<'a> {
         slot.now = Now::Absent;
         slot.changed = false;
         self.services -= 1;
+        self.entries.retain(|entry| entry.service != *name);
+        self.recorded.retain(|mark| mark.service != *name);
         // What this batch raised for it was delivered to nobody; but the end of an outage has to reach those who were
         // told of its beginning.
         self.alerts.retain(|(alert, _)| alert.service != *name || alert.kind == Kind::Recovered);
@@ -212,6 +355,7 @@ impl<'a> Batch<'a> {
             raise(connection, std::mem::take(&mut self.alerts), self.rules, flying).await?;
         let forgotten: Vec<&str> = self.names(|slot| slot.forget);
         if !forgotten.is_empty() {
+            execute(connection, sql::PINGS_FORGET, &forgotten).await?;
             execute(connection, sql::SERVICES_FORGET, &forgotten).await?;
             execute_but(connection, sql::DELIVERIES_FORGET, &forgotten, flying).await?;
             execute(connection, sql::ALERTS_FORGET, &forgotten).await?;
@@ -221,10 +365,12 @@ impl<'a> Batch<'a> {
         if !changed.is_empty() {
             execute(connection, sql::SERVICES_STORE, &changed).await?;
         }
+        let mut archive = self.archive;
+        archive.append(connection, &self.entries, self.rules).await?;
         let added = self.changed().filter(|(_, stored)| !stored).count();
         let services_added =
             i64::try_from(added).unwrap_or(0) - i64::try_from(forgotten.len()).unwrap_or(0);
-        Ok(Done { raised, services_added })
+        Ok(Done { raised, services_added, archive })
     }
 
     fn names(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<&str> {

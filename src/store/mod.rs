@@ -5,6 +5,7 @@
 
 mod batch;
 mod health;
+mod history;
 mod listening;
 mod open;
 mod raise;
@@ -29,7 +30,8 @@ pub use writer::Writer;
 use crate::core::alert::{Alert, Route};
 use crate::core::frequency::Grace;
 use crate::core::name::Name;
-use crate::core::service::{Ping, Refusal, Service};
+use crate::core::ping::{Ping, Refusal};
+use crate::core::service::Service;
 
 /// What the writer needs to know to decide.
 #[derive(Clone, Debug)]
@@ -44,6 +46,19 @@ pub struct Rules {
     pub hold_seconds: i64,
     /// How often an outage that lasts is told of again, in seconds; `None`: never.
     pub remind_every_seconds: Option<i64>,
+    /// How many signals are kept of each service; 0: none.
+    pub history: i64,
+    /// How much space all logs together may take, in bytes.
+    pub log_bytes_max: i64,
+}
+
+/// What an owner may do to a service, besides deleting it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Expect nothing of it, until it is resumed or succeeds.
+    Pause,
+    /// Expect the next ping as if one had just come.
+    Resume,
 }
 
 /// Why the store did not do what it was asked.
@@ -177,7 +192,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
     pub async fn delete(&self, name: Name, at: i64) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Delete { name, at, reply }).await
+        self.ask(|reply| Command::Delete { name, takes_alias: true, at, reply }).await
+    }
+
+    /// Does to a service, by its name or an alias, what its owner wants at the second `at`. The answer comes after it is
+    /// on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownService`], or that the store cannot do it now.
+    pub async fn steer(&self, name: Name, action: Action, at: i64) -> Result<Service, StoreError> {
+        self.ask(|reply| Command::Steer { name, action, at, reply }).await
     }
 
     /// Raises what is to be told at `now` for up to a page of services.

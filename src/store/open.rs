@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::history::Archive;
 use super::{Health, Rules, Store, Writer, listening, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
@@ -122,13 +123,8 @@ pub async fn open(
             (options, Some(path), Some(lock))
         }
     };
-    // In WAL mode NORMAL loses acknowledged commits with the power: https://www.sqlite.org/pragma.html#pragma_synchronous
-    let synchronous = match durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Relaxed => SqliteSynchronous::Normal,
-    };
     let options = options
-        .synchronous(synchronous)
+        .synchronous(synchronous(durability))
         .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
         .disable_statement_logging();
     let shown =
@@ -142,6 +138,7 @@ pub async fn open(
     let file = path.as_deref().map(FileIdentity::of).transpose();
     let file = file.map_err(|source| OpenError::File { path: shown.clone(), source })?;
     let listening = listening::read(&mut connection).await.map_err(sqlite)?;
+    let archive = Archive::read(&mut connection).await.map_err(sqlite)?;
     let reads = path.is_some().then(|| {
         SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS_MAX)
@@ -156,6 +153,7 @@ pub async fn open(
         raised,
         health: health.clone(),
         clock,
+        archive,
         listening,
         flying: HashSet::new(),
         rules: Arc::new(rules),
@@ -173,6 +171,15 @@ pub async fn open(
         path,
         is_new,
     })
+}
+
+/// In WAL mode NORMAL loses acknowledged commits with the power:
+/// <https://www.sqlite.org/pragma.html#pragma_synchronous>
+fn synchronous(durability: Durability) -> SqliteSynchronous {
+    match durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Relaxed => SqliteSynchronous::Normal,
+    }
 }
 
 /// The path that every way to the same file leads to, so that two servers meet at one lock.

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
+use tracing::{info, warn};
+
 use super::batch::execute;
 use super::{Rules, rows, sql};
 use crate::core::alert::{Alert, Kind};
@@ -23,6 +25,24 @@ pub(super) enum To {
     Everyone,
     /// Of those, the ones that were told of its outage.
     ThoseTold,
+}
+
+/// Logs what was raised.
+pub(super) fn log(raised: &[Raised]) {
+    for (id, alert) in raised {
+        let (service, about) = (alert.service.as_str(), alert.about);
+        let uncertain = alert.uncertain.is_some();
+        match alert.kind {
+            Kind::Overdue => warn!(%id, ?service, deadline = about, uncertain, "overdue"),
+            Kind::Failed => {
+                warn!(%id, ?service, at = about, exit_status = alert.exit_status, "failed");
+            }
+            Kind::Reminder => warn!(%id, ?service, since = alert.outage_since, "still overdue"),
+            Kind::Recovered => {
+                info!(%id, ?service, outage_seconds = alert.outage_seconds(), "recovered");
+            }
+        }
+    }
 }
 
 /// Stores `alerts`, in their order.

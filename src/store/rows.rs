@@ -10,7 +10,10 @@ use crate::core::frequency::{Frequency, Grace};
 use crate::core::limits::{ATTEMPTS_SHOWN_MAX, TIME_SECONDS_MAX};
 use crate::core::listening::Span;
 use crate::core::name::Name;
-use crate::core::service::Service;
+use crate::core::runs::{Began, Run, Runs};
+use crate::core::schedule::{Cron, CronPattern, Schedule, Zone};
+use crate::core::service::{History, Service};
+use crate::core::signal::RunId;
 
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -23,23 +26,102 @@ pub(super) enum Unreadable {
 
 /// A row of a sweep: where it stands in the order, and its service, which hands may have spoilt.
 pub(super) fn swept(row: &SqliteRow) -> Result<(Cursor, Result<Service, Unreadable>), sqlx::Error> {
-    let second: Option<i64> = row.try_get(10)?;
+    let second: Option<i64> = row.try_get(SERVICE_COLUMNS)?;
     Ok((Cursor { second: second.unwrap_or_default(), id: row.try_get(0)? }, service(row)))
 }
 
+/// How many columns a service has.
+pub(super) const SERVICE_COLUMNS: usize = 24;
+
 /// A service from a row that begins with its id.
 pub(super) fn service(row: &SqliteRow) -> Result<Service, Unreadable> {
+    let running_since = time("running_since", row.try_get(20)?)?;
     Ok(Service {
         name: name(row, 1)?,
-        frequency: checked("frequency", row.try_get(2)?, Frequency::from_seconds)?,
-        grace: checked("grace", row.try_get(3)?, Grace::from_seconds)?,
-        last_ping: time("last_ping", row.try_get(4)?)?,
-        expected: time("expected", row.try_get(5)?)?,
-        deadline: time("deadline", row.try_get(6)?)?,
-        alerted: row.try_get::<i64, _>(7)? != 0,
-        outage_since: time("outage_since", row.try_get(8)?)?,
-        reminded_at: time("reminded_at", row.try_get(9)?)?,
+        description: row.try_get(2)?,
+        schedule: schedule(row.try_get(3)?, row.try_get(4)?, row.try_get(5)?)?,
+        grace: checked("grace", row.try_get(6)?, Grace::from_seconds)?,
+        grace_given: flag(row, 7)?,
+        max_runtime: optional("max_runtime", row.try_get(8)?, Frequency::from_seconds)?,
+        locked: flag(row, 9)?,
+        paused: flag(row, 10)?,
+        last_ping: time("last_ping", row.try_get(11)?)?,
+        last_success: time("last_success", row.try_get(12)?)?,
+        last_duration_ms: row.try_get(13)?,
+        expected: time("expected", row.try_get(14)?)?,
+        deadline: time("deadline", row.try_get(15)?)?,
+        alerted: flag(row, 16)?,
+        failed: flag(row, 17)?,
+        outage_since: time("outage_since", row.try_get(18)?)?,
+        reminded_at: time("reminded_at", row.try_get(19)?)?,
+        runs: runs(running_since, row.try_get(21)?)?,
+        history: History { signals: row.try_get(22)?, newest: row.try_get(23)? },
     })
+}
+
+fn flag(row: &SqliteRow, index: usize) -> Result<bool, sqlx::Error> {
+    Ok(row.try_get::<i64, _>(index)? != 0)
+}
+
+fn optional<T>(
+    column: &'static str,
+    value: Option<i64>,
+    read: impl Fn(i64) -> Option<T>,
+) -> Result<Option<T>, Unreadable> {
+    value.map(|value| checked(column, Some(value), &read)).transpose()
+}
+
+/// A frequency, or a cron expression with its zone.
+fn schedule(
+    frequency: Option<i64>,
+    cron: Option<&str>,
+    tz: Option<&str>,
+) -> Result<Schedule, Unreadable> {
+    let wrong = |column, value: &str| Unreadable::Value { column, value: format!("{value:?}") };
+    let Some(cron) = cron else {
+        return checked("frequency", frequency, Frequency::from_seconds).map(Schedule::Every);
+    };
+    let pattern = CronPattern::parse(cron).map_err(|_| wrong("cron", cron))?;
+    let tz = tz.unwrap_or("UTC");
+    let zone = Zone::parse(tz).map_err(|_| wrong("tz", tz))?;
+    Ok(Schedule::Cron(Cron { pattern, zone }))
+}
+
+/// A run as the column `runs` holds it: its id, when it began, and when its end came if that was first.
+type StoredRun = (Option<String>, Option<i64>, Option<i64>);
+
+/// The open runs. Hands that set `running_since` to NULL have ended them all.
+fn runs(running_since: Option<i64>, stored: Option<&str>) -> Result<Runs, Unreadable> {
+    let Some(text) = stored else { return Ok(Runs::default()) };
+    let wrong = || Unreadable::Value { column: "runs", value: format!("{text:?}") };
+    let stored: Vec<StoredRun> = serde_json::from_str(text).map_err(|_| wrong())?;
+    let read = |(id, started, ended): StoredRun| {
+        let id = id.map(RunId::parse).transpose().ok()?;
+        let began = match (started, ended) {
+            (Some(ms), _) => Began::At(ms),
+            (None, Some(ms)) => Began::After(ms),
+            (None, None) => return None,
+        };
+        Some(Run { id, began })
+    };
+    let runs: Option<Vec<Run>> = stored.into_iter().map(read).collect();
+    let mut runs = Runs::new(runs.ok_or_else(wrong)?);
+    if running_since.is_none() {
+        runs.retain(|_| false);
+    }
+    Ok(runs)
+}
+
+fn runs_value(runs: &Runs) -> Option<String> {
+    let stored = |run: &Run| -> StoredRun {
+        let id = run.id.as_ref().map(|id| id.as_str().to_owned());
+        match run.began {
+            Began::At(ms) => (id, Some(ms), None),
+            Began::After(ms) => (id, None, Some(ms)),
+        }
+    };
+    let runs: Vec<StoredRun> = runs.all().iter().map(stored).collect();
+    (!runs.is_empty()).then(|| json!(runs).to_string())
 }
 
 fn name(row: &SqliteRow, index: usize) -> Result<Name, Unreadable> {
@@ -73,21 +155,37 @@ fn time(column: &'static str, value: Option<i64>) -> Result<Option<i64>, Unreada
 
 /// The row that `SERVICES_STORE` takes.
 pub(super) fn service_values(service: &Service) -> Value {
+    let cron = service.schedule.cron();
     json!([
         service.name.as_str(),
-        service.frequency.seconds(),
+        service.description,
+        service.schedule.frequency().map(Frequency::seconds),
+        cron.map(|cron| cron.pattern.as_str()),
+        cron.map(|cron| cron.zone.as_str()),
         service.grace.seconds(),
+        i64::from(service.grace_given),
+        service.max_runtime.map(Frequency::seconds),
+        i64::from(service.locked),
+        i64::from(service.paused),
         service.last_ping,
+        service.last_success,
+        service.last_duration_ms,
         service.expected,
         service.deadline,
         i64::from(service.alerted),
+        i64::from(service.failed),
         service.outage_since,
         service.reminded_at,
+        service.runs.running_since(),
+        runs_value(&service.runs),
+        service.history.signals,
+        service.history.newest,
     ])
 }
 
 /// The row that `ALERTS_STORE` takes.
 pub(super) fn alert_values(id: &str, occurrence: i64, alert: &Alert) -> Value {
+    let cron = alert.schedule.cron();
     json!([
         id,
         alert.service.as_str(),
@@ -96,15 +194,27 @@ pub(super) fn alert_values(id: &str, occurrence: i64, alert: &Alert) -> Value {
         occurrence,
         alert.created_at,
         alert.outage_since,
-        alert.frequency.seconds(),
+        alert.schedule.frequency().map(Frequency::seconds),
         alert.grace.seconds(),
         alert.last_ping,
         alert.deadline,
         alert.reason.map(Reason::as_str),
         alert.uncertain.map(|away| away.from),
         alert.uncertain.map(|away| away.to),
+        cron.map(|cron| cron.pattern.as_str()),
+        cron.map(|cron| cron.zone.as_str()),
+        alert.description,
+        alert.last_success,
+        alert.last_duration_ms,
+        alert.running_since,
+        i64::from(alert.failed),
+        alert.exit_status,
+        alert.log,
     ])
 }
+
+/// How many columns an alert has.
+const ALERT_COLUMNS: usize = 21;
 
 /// An alert from the columns that begin with `service` at `first`.
 fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
@@ -119,10 +229,21 @@ fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
         about: required_time("about", row.try_get(first + 2)?)?,
         created_at: required_time("created_at", row.try_get(first + 3)?)?,
         outage_since: required_time("outage_since", row.try_get(first + 4)?)?,
-        frequency: checked("frequency", row.try_get(first + 5)?, Frequency::from_seconds)?,
+        description: row.try_get(first + 14)?,
+        schedule: schedule(
+            row.try_get(first + 5)?,
+            row.try_get(first + 12)?,
+            row.try_get(first + 13)?,
+        )?,
         grace: checked("grace", row.try_get(first + 6)?, Grace::from_seconds)?,
         last_ping: time("last_ping", row.try_get(first + 7)?)?,
+        last_success: time("last_success", row.try_get(first + 15)?)?,
+        last_duration_ms: row.try_get(first + 16)?,
+        running_since: time("running_since", row.try_get(first + 17)?)?,
         deadline: time("deadline", row.try_get(first + 8)?)?,
+        failed: flag(row, first + 18)?,
+        exit_status: row.try_get(first + 19)?,
+        log: row.try_get(first + 20)?,
         reason: reason.as_deref().and_then(Reason::parse),
         uncertain: time("uncertain_from", uncertain.0)?
             .zip(time("uncertain_to", uncertain.1)?)
@@ -136,6 +257,6 @@ pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
         seq: row.try_get(0)?,
         id: row.try_get(1)?,
         alert: alert(row, 2)?,
-        attempts: row.try_get::<i64, _>(14)?.clamp(0, ATTEMPTS_SHOWN_MAX),
+        attempts: row.try_get::<i64, _>(2 + ALERT_COLUMNS)?.clamp(0, ATTEMPTS_SHOWN_MAX),
     })
 }

@@ -5,7 +5,7 @@
 
 /// Declares the texts, and lists them all for the test that prepares each on a migrated database.
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
         $($(#[$doc])* pub(super) const $name: &str = $text;)*
 
         /// Every text by its name.
@@ -14,52 +14,159 @@ macro_rules! statements {
     };
 }
 
+/// The columns of a service, as `rows::service` reads them.
+macro_rules! service_columns {
+    () => {
+        "s.id, s.name, s.description, s.frequency, s.cron, s.tz, s.grace, s.grace_given, s.max_runtime, s.locked,
+            s.paused, s.last_ping, s.last_success, s.last_duration_ms, s.expected, s.deadline, s.alerted, s.failed,
+            s.outage_since, s.reminded_at, s.running_since, s.runs, s.signals, s.newest_ping"
+    };
+}
+
 statements! {
-    /// The rows of the services named in `?1`, an array of names.
-    SERVICES_BY_NAME = "
-        SELECT s.id, s.name, s.frequency, s.grace, s.last_ping, s.expected, s.deadline, s.alerted, s.outage_since,
-            s.reminded_at
+    /// The rows of the services named in `?1`, an array of names, and the newest row of the history.
+    SERVICES_BY_NAME = concat!("
+        SELECT ", service_columns!(), ", (SELECT max(id) FROM pings)
         FROM json_each(?1) AS wanted
-        CROSS JOIN services AS s ON s.name = wanted.value";
+        CROSS JOIN services AS s ON s.name = wanted.value");
+
+    /// The services that the names of `?1`, an array, are aliases of.
+    ALIASES_BY_NAME = "
+        SELECT a.alias, a.service FROM json_each(?1) AS wanted CROSS JOIN aliases AS a ON a.alias = wanted.value";
 
     /// The services whose deadline has passed at `?1` and that were not alerted of, after the cursor (`?2`, `?3`).
-    SERVICES_DUE = "
-        SELECT id, name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at, deadline
-        FROM services
-        WHERE deadline < ?1 AND alerted = 0 AND (deadline, id) > (?2, ?3)
-        ORDER BY deadline, id
-        LIMIT ?4";
+    SERVICES_DUE = concat!("
+        SELECT ", service_columns!(), ", s.deadline
+        FROM services AS s
+        WHERE s.deadline < ?1 AND s.alerted = 0 AND (s.deadline, s.id) > (?2, ?3)
+        ORDER BY s.deadline, s.id
+        LIMIT ?4");
 
     /// The services in an outage that was opened, or last told of again, by `?1`, after the cursor (`?2`, `?3`).
-    SERVICES_TO_REMIND = "
-        SELECT
-            id, name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at,
-            coalesce(reminded_at, outage_since)
-        FROM services
-        WHERE outage_since IS NOT NULL AND coalesce(reminded_at, outage_since) <= ?1
-            AND (coalesce(reminded_at, outage_since), id) > (?2, ?3)
-        ORDER BY coalesce(reminded_at, outage_since), id
-        LIMIT ?4";
+    SERVICES_TO_REMIND = concat!("
+        SELECT ", service_columns!(), ", coalesce(s.reminded_at, s.outage_since)
+        FROM services AS s
+        WHERE s.outage_since IS NOT NULL AND coalesce(s.reminded_at, s.outage_since) <= ?1
+            AND (coalesce(s.reminded_at, s.outage_since), s.id) > (?2, ?3)
+        ORDER BY coalesce(s.reminded_at, s.outage_since), s.id
+        LIMIT ?4");
 
     /// Stores the services of `?1`, an array of rows.
     SERVICES_STORE = "
         INSERT INTO services (
-            name, frequency, grace, last_ping, expected, deadline, alerted, outage_since, reminded_at
+            name, description, frequency, cron, tz, grace, grace_given, max_runtime, locked, paused, last_ping,
+            last_success, last_duration_ms, expected, deadline, alerted, failed, outage_since, reminded_at,
+            running_since, runs, signals, newest_ping
         )
         SELECT
             value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-            value ->> 8
+            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+            value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
+            value ->> 22
         FROM json_each(?1)
         WHERE true
         ON CONFLICT (name) DO UPDATE SET
+            description = excluded.description,
             frequency = excluded.frequency,
+            cron = excluded.cron,
+            tz = excluded.tz,
             grace = excluded.grace,
+            grace_given = excluded.grace_given,
+            max_runtime = excluded.max_runtime,
+            locked = excluded.locked,
+            paused = excluded.paused,
             last_ping = excluded.last_ping,
+            last_success = excluded.last_success,
+            last_duration_ms = excluded.last_duration_ms,
             expected = excluded.expected,
             deadline = excluded.deadline,
             alerted = excluded.alerted,
+            failed = excluded.failed,
             outage_since = excluded.outage_since,
-            reminded_at = excluded.reminded_at";
+            reminded_at = excluded.reminded_at,
+            running_since = excluded.running_since,
+            runs = excluded.runs,
+            signals = excluded.signals,
+            newest_ping = excluded.newest_ping";
+
+    /// Appends the rows of `?1` to the history.
+    PINGS_STORE = "
+        INSERT INTO pings (
+            id, service, number, previous, at, received_at, signal, exit_status, duration_ms, run, address, key
+        )
+        SELECT
+            value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+            value ->> 8, value ->> 9, value ->> 10, value ->> 11
+        FROM json_each(?1)";
+
+    /// Which of `?1`, an array of (newest row, its number, service, run, signal, second), are in the history already,
+    /// by their place there; each service's last `?2` signals are looked at.
+    PINGS_RECORDED = "
+        WITH RECURSIVE walk (place, id, number, service, run, signal, at, steps) AS (
+            SELECT key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 0
+            FROM json_each(?1)
+            UNION ALL
+            SELECT w.place, p.previous, w.number - 1, w.service, w.run, w.signal, w.at, w.steps + 1
+            FROM walk AS w
+            CROSS JOIN pings AS p ON p.id = w.id
+            WHERE p.service = w.service AND p.number = w.number AND w.steps < ?2
+        )
+        SELECT DISTINCT w.place
+        FROM walk AS w
+        CROSS JOIN pings AS p ON p.id = w.id
+        WHERE p.service = w.service AND p.number = w.number AND p.run IS w.run AND p.signal = w.signal AND p.at = w.at";
+
+    /// Forgets the history of the services named in `?1`.
+    PINGS_FORGET = "
+        DELETE FROM pings WHERE id IN (
+            WITH RECURSIVE chain (id, number, service) AS (
+                SELECT s.newest_ping, s.signals, s.name
+                FROM json_each(?1) AS gone
+                CROSS JOIN services AS s ON s.name = gone.value
+                UNION ALL
+                SELECT p.previous, c.number - 1, c.service
+                FROM chain AS c
+                CROSS JOIN pings AS p ON p.id = c.id
+                WHERE p.service = c.service AND p.number = c.number
+            )
+            SELECT p.id FROM chain AS c CROSS JOIN pings AS p ON p.id = c.id
+            WHERE p.service = c.service AND p.number = c.number
+        )";
+
+    /// The last of up to `?2` rows of the history behind the row `?1`.
+    PINGS_PAGE = "
+        SELECT max(id) FROM (SELECT id FROM pings WHERE id > ?1 ORDER BY id LIMIT ?2)";
+
+    /// Removes from the rows of the history behind `?1`, up to `?2`, those that `?3` younger ones of their service
+    /// follow, and those whose service is gone.
+    PINGS_TRIM = "
+        DELETE FROM pings
+        WHERE id > ?1 AND id <= ?2 AND coalesce(
+            (SELECT s.signals FROM services AS s WHERE s.name = pings.service) - number >= ?3, true
+        )";
+
+    /// The newest row of the history.
+    PINGS_NEWEST = "
+        SELECT coalesce(max(id), 0) FROM pings";
+
+    /// Stores the logs of `?1`, an array of (row of the history, whether of a success, bytes, text).
+    LOGS_STORE = "
+        INSERT INTO logs (ping, is_success, bytes, log)
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
+
+    /// How much space all logs take.
+    LOGS_BYTES = "
+        SELECT coalesce(sum(bytes), 0) FROM logs";
+
+    /// Removes logs that take at least `?1` bytes, or the `?2` that go first.
+    LOGS_TRIM = "
+        DELETE FROM logs WHERE ping IN (
+            SELECT ping FROM (
+                SELECT ping, bytes, sum(bytes) OVER (ORDER BY is_success DESC, ping) AS freed
+                FROM (SELECT ping, bytes, is_success FROM logs ORDER BY is_success DESC, ping LIMIT ?2)
+            )
+            WHERE freed - bytes < ?1
+        )";
 
     /// Forgets the services named in `?1`.
     SERVICES_FORGET = "
@@ -137,11 +244,14 @@ statements! {
     ALERTS_STORE = "
         INSERT INTO alerts (
             id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline,
-            reason, uncertain_from, uncertain_to
+            reason, uncertain_from, uncertain_to, cron, tz, description, last_success, last_duration_ms, running_since,
+            failed, exit_status, log
         )
         SELECT
             value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+            value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
+            value ->> 22
         FROM json_each(?1)";
 
     /// Stores the deliveries of `?1`, an array of (alert's id, destination, due at).
@@ -186,7 +296,8 @@ statements! {
     DELIVERIES_DUE = "
         SELECT
             a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
-            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, d.attempts
+            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, a.cron, a.tz, a.description, a.last_success,
+            a.last_duration_ms, a.running_since, a.failed, a.exit_status, a.log, d.attempts
         FROM deliveries AS d
         CROSS JOIN alerts AS a ON a.seq = d.alert
         WHERE d.destination = ?1 AND d.state = 'pending' AND d.next_attempt <= ?2

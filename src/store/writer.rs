@@ -8,24 +8,25 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::batch::{Answer, Batch};
+use super::history::Archive;
 use super::open::FileIdentity;
-use super::raise::{Flying, Raised};
+use super::raise::{self, Flying, Raised};
 use super::{
-    Attempt, Cursor, DueDeliveries, Health, Reply, Rules, StoreError, SweepFor, SweepPage,
+    Action, Attempt, Cursor, DueDeliveries, Health, Reply, Rules, StoreError, SweepFor, SweepPage,
     listening, rows, sql, sweep,
 };
 use crate::clock::Clock;
-use crate::core::alert::Kind;
 use crate::core::limits::{
     BATCH_COMMANDS_MAX, LISTENING_BATCH_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX,
     REVIVED_ATTEMPTS_MAX, SHUTDOWN_BUSY_MS_MAX, SWEEP_SERVICES_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
 };
 use crate::core::listening::Listening;
 use crate::core::name::Name;
-use crate::core::service::{self, Change, Ping, Service};
+use crate::core::ping::Ping;
+use crate::core::service::{self, Change, Service};
 
 /// A job on the writer's connection, for reads of a database in memory.
 pub(super) type ReadJob = Box<
@@ -34,10 +35,15 @@ pub(super) type ReadJob = Box<
         + Sync,
 >;
 
-/// What the writer can be asked. The first three share transactions, the others have their own.
+/// What the writer can be asked. The first four share transactions, the others have their own.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of that kind, and a box would cost each"
+)]
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Service> },
-    Delete { name: Name, at: i64, reply: Reply<()> },
+    Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
+    Steer { name: Name, action: Action, at: i64, reply: Reply<Service> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
     Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
@@ -48,14 +54,27 @@ pub(super) enum Command {
 
 impl Command {
     fn shares_a_transaction(&self) -> bool {
-        matches!(self, Self::Ping { .. } | Self::Delete { .. } | Self::Record { .. })
+        matches!(
+            self,
+            Self::Ping { .. } | Self::Delete { .. } | Self::Steer { .. } | Self::Record { .. }
+        )
+    }
+
+    /// The service that it is about, if it is about one, and whether that may be an alias.
+    pub(super) fn service(&self) -> Option<(&Name, bool)> {
+        match self {
+            Self::Ping { ping, .. } => Some((&ping.name, ping.takes_alias)),
+            Self::Delete { name, takes_alias, .. } => Some((name, *takes_alias)),
+            Self::Steer { name, .. } => Some((name, true)),
+            _ => None,
+        }
     }
 
     /// Answers one that shares a transaction. A caller that has gone away does not wait for its answer; what it asked is
     /// done all the same.
     fn answer(self, answer: Result<Answer, StoreError>) {
         match self {
-            Self::Ping { reply, .. } => {
+            Self::Ping { reply, .. } | Self::Steer { reply, .. } => {
                 let _ = reply.send(match answer {
                     Ok(Answer::Service(service)) => Ok(service),
                     Ok(Answer::Done) => Err(StoreError::Unavailable),
@@ -91,6 +110,8 @@ pub struct Writer {
     pub(super) in_memory: bool,
     /// How many services there are, as far as this program knows; hands that edit are noticed at the limit.
     pub(super) services: i64,
+    /// Where the history stands.
+    pub(super) archive: Archive,
     /// What the table `monitor` holds.
     pub(super) listening: Listening,
     /// Deliveries that were handed out and not recorded yet.
@@ -192,13 +213,14 @@ impl Writer {
         if is_stale {
             listening::remember(&mut transaction, before, next).await?;
         }
-        let mut batch = Batch::read(&mut transaction, run, &rules, services).await?;
+        let mut batch = Batch::read(&mut transaction, run, &rules, services, self.archive).await?;
         let answers = batch.decide(run, now);
         let done = batch.write(&mut transaction, &self.flying).await?;
         transaction.commit().await?;
         self.health.succeeded();
         self.listening = if is_stale { next } else { before };
         self.services += done.services_added;
+        self.archive = done.archive;
         for command in run {
             if let Command::Record { attempts, .. } = command {
                 for attempt in attempts {
@@ -243,7 +265,10 @@ impl Writer {
                 Err(error) => drop(self.failed("read", &error)),
             },
             // These share transactions.
-            Command::Ping { .. } | Command::Delete { .. } | Command::Record { .. } => {}
+            Command::Ping { .. }
+            | Command::Delete { .. }
+            | Command::Steer { .. }
+            | Command::Record { .. } => {}
         }
     }
 
@@ -438,17 +463,7 @@ impl Writer {
 
     /// Logs what was raised, and wakes those who deliver it.
     fn tell(&self, raised: &[Raised]) {
-        for (id, alert) in raised {
-            let (service, about) = (alert.service.as_str(), alert.about);
-            let uncertain = alert.uncertain.is_some();
-            match alert.kind {
-                Kind::Overdue => warn!(%id, ?service, deadline = about, uncertain, "overdue"),
-                Kind::Reminder => warn!(%id, ?service, since = alert.outage_since, "still overdue"),
-                Kind::Recovered => {
-                    info!(%id, ?service, outage_seconds = alert.outage_seconds(), "recovered");
-                }
-            }
-        }
+        raise::log(raised);
         if !raised.is_empty() {
             self.raised.send_modify(|count| *count += 1);
         }

@@ -37,8 +37,9 @@ async fn an_alert_says_everything_that_is_known() {
         json!({
             "id": id, "type": "service.overdue", "name": "a b", "status": "overdue", "frequency": "10m", "grace": "1h",
             "last_ping": "2026-11-25T10:00:00Z", "deadline": "2026-11-25T11:10:00Z", "overdue_seconds": 1, "url": null,
+            "cron": null, "tz": null, "running_since": null, "last_duration_ms": null, "description": null,
             "attempt": 1, "created_at": "2026-11-25T11:10:01Z", "sent_at": "2026-11-25T11:10:02Z",
-            "text": "OVERDUE a b: 2 s late. Expected by 11:10 UTC (grace 1 h). Last ping 10:00."
+            "text": "OVERDUE a b: 2 s late. Expected by 11:10 UTC (grace 1 h). Last success 10:00."
         })
     );
     assert_eq!(courier.step(TEN + 4203).await, Ok(Step::Idle));

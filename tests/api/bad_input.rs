@@ -66,7 +66,7 @@ async fn missing_and_repeated_parameters_are_named() {
     let sentence = async |target: &str| refused(&house, target, 400).await;
     insta::assert_snapshot!(sentence("/ping").await, @"name is missing: say who ran, as in name=daily_digest");
     insta::assert_snapshot!(sentence("/ping?frequency=1h").await, @"name is missing: say who ran, as in name=daily_digest");
-    insta::assert_snapshot!(sentence("/ping?name=a").await, @"frequency is missing: say how often to expect a ping, as in frequency=10m");
+    insta::assert_snapshot!(sentence("/ping?name=a").await, @"frequency is missing: say how often to expect a ping, as in frequency=10m, or when, as in cron=0 2 * * *");
     insta::assert_snapshot!(sentence("/ping?name=a&frequency=1h&name=b").await, @"name is given more than once: give it once");
     insta::assert_snapshot!(sentence("/ping?name=a&frequency=1h&frequency=1h").await, @"frequency is given more than once: give it once");
     insta::assert_snapshot!(sentence("/ping/a?frequency=1h&%67race=1s&grace=1s").await, @"grace is given more than once: give it once");

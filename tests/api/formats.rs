@@ -80,7 +80,7 @@ async fn slack_gets_a_text_in_which_a_name_is_only_a_name() {
     office.silence(HOSTILE, 1).await;
     let bodies = office.bodies().await;
     insta::assert_snapshot!(pretty(&bodies[0]), @r#"{
-  "text": "OVERDUE &lt;!channel&gt; &amp; @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: &lt;!channel&gt; &amp; @everyone **b** \"q\" [x](https://evil.example) 💾"
+  "text": "OVERDUE &lt;!channel&gt; &amp; @ever…: 10 min late. Expected by 09:50 UTC. Last success 09:40. Name: &lt;!channel&gt; &amp; @everyone **b** \"q\" [x](https://evil.example) 💾"
 }"#);
 }
 
@@ -93,7 +93,7 @@ async fn discord_gets_a_content_that_mentions_nobody() {
   "allowed_mentions": {
     "parse": []
   },
-  "content": "OVERDUE \\<!channel\\> & \\@ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: \\<!channel\\> & \\@everyone \\*\\*b\\*\\* \"q\" \\[x\\](https:\\//evil.example) 💾"
+  "content": "OVERDUE \\<!channel\\> & \\@ever…: 10 min late. Expected by 09:50 UTC. Last success 09:40. Name: \\<!channel\\> & \\@everyone \\*\\*b\\*\\* \"q\" \\[x\\](https:\\//evil.example) 💾"
 }"#);
 }
 
@@ -104,7 +104,7 @@ async fn ntfy_gets_a_message_for_its_topic_at_the_root() {
     let got = office.deliver().await.remove(0);
     assert_eq!((got.method.as_str(), got.uri.as_str()), ("POST", "/base/"));
     insta::assert_snapshot!(pretty(&got.body), @r#"{
-  "message": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾",
+  "message": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last success 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾",
   "priority": 4,
   "tags": [
     "rotating_light"
@@ -127,7 +127,7 @@ async fn pagerduty_triggers_and_resolves_under_one_key() {
     "component": "daily_digest",
     "severity": "error",
     "source": "overdue",
-    "summary": "OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last ping 09:40.",
+    "summary": "OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last success 09:40.",
     "timestamp": "2026-11-25T10:00:01Z"
   },
   "routing_key": "R0"
@@ -227,11 +227,11 @@ async fn a_link_stands_where_each_service_shows_it() {
         office.deliver_with_links().await.remove(0)
     };
     insta::assert_snapshot!(linked("slack", "/x").await["text"].as_str().unwrap(), @r"
-OVERDUE a|b &lt;c&gt;: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE a|b &lt;c&gt;: 10 min late. Expected by 09:50 UTC. Last success 09:40.
 <https://overdue.example/services/a%7Cb%20%3Cc%3E|Open>
 ");
     insta::assert_snapshot!(linked("discord", "/x").await["content"].as_str().unwrap(), @r"
-OVERDUE a\|b \<c\>: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE a\|b \<c\>: 10 min late. Expected by 09:50 UTC. Last success 09:40.
 <https://overdue.example/services/a|b%20%3Cc%3E>
 ");
     insta::assert_snapshot!(linked("ntfy", "/x/").await["click"], @r#""https://overdue.example/services/a|b%20%3Cc%3E""#);
@@ -275,18 +275,18 @@ async fn a_dozen_alerts_are_a_headline_and_a_line_each() {
     let body = office.deliver_with_links().await.remove(0);
     insta::assert_snapshot!(body["text"].as_str().unwrap(), @r"
 12 OVERDUE
-OVERDUE &lt;job&gt; 0: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 1: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 2: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 3: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 4: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 5: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 6: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 7: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 8: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 9: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 10: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
-OVERDUE &lt;job&gt; 11: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE &lt;job&gt; 0: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 1: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 2: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 3: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 4: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 5: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 6: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 7: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 8: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 9: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 10: 10 min late. Expected by 09:50 UTC. Last success 09:40.
+OVERDUE &lt;job&gt; 11: 10 min late. Expected by 09:50 UTC. Last success 09:40.
 <https://overdue.example/|Open>
 ");
 }
@@ -308,7 +308,7 @@ async fn alertmanager_keeps_an_alert_up_until_its_service_recovers() {
   {
     "annotations": {
       "description": "Expected every 10m (grace 0s). Last ping: 2026-11-25T09:40:00Z.",
-      "summary": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last ping 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾"
+      "summary": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last success 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾"
     },
     "endsAt": "2027-11-24T10:00:01Z",
     "labels": {

@@ -124,17 +124,6 @@ async fn a_clock_that_went_back_a_day_delays_no_delivery() {
 }
 
 #[tokio::test]
-async fn what_this_version_cannot_judge_is_not_taken_for_a_success() {
-    let house = House::new().await;
-    for query in ["signal=fail", "cron=0%203%20*%20*%20*"] {
-        let answer = house.get(&format!("/ping?name=a&frequency=1h&{query}")).await;
-        assert_eq!(answer.status, 400, "{query}");
-        assert!(answer.detail().contains("is not supported by this version"), "{answer:?}");
-    }
-    assert_eq!(house.count("SELECT count(*) FROM services").await, 0);
-}
-
-#[tokio::test]
 async fn a_database_that_is_moved_away_is_not_taken_for_a_place_to_store_pings() {
     let house = House::new().await;
     house.ping("name=a&frequency=1h").await;

@@ -58,6 +58,8 @@ pub fn rules() -> Rules {
         routes: Vec::new(),
         hold_seconds: 60,
         remind_every_seconds: None,
+        history: 100,
+        log_bytes_max: 1_000_000,
     }
 }
 

@@ -151,8 +151,8 @@ QUIT
 ");
     insta::assert_snapshot!(letter.text, @r"
 From: alerts@example.com
-Subject: OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last ping
- 09:40.
+Subject: OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last
+ success 09:40.
 Date: Wed, 25 Nov 2026 10:00:01 +0000
 Message-ID: <alr_7q64m4vqiz6izy7ofyexwqmld6@overdue>
 References: <out_cw4dqkhx56jm3gpwjo25jjzpcq@overdue>
@@ -160,9 +160,10 @@ MIME-Version: 1.0
 Content-Type: text/plain; charset=utf-8
 Auto-Submitted: auto-generated
 To: ops+night@example.com, boss@example.org
-Content-Transfer-Encoding: 7bit
+Content-Transfer-Encoding: quoted-printable
 
-OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last ping 09:40.
+OVERDUE daily_digest: 10 min late. Expected by 09:50 UTC. Last success 09:4=
+0.
 ");
     house.get("/ping/daily_digest").await;
     deliver(&house, &destination).await;

@@ -163,13 +163,9 @@ async fn a_command_that_the_database_refuses_costs_only_itself() {
         .await;
     let names = ["a", "poison", "b", "c"];
     let pings = names.map(|name| {
-        let ping = overdue::core::service::Ping {
-            name: overdue::core::name::Name::parse(name).unwrap(),
-            frequency: overdue::core::frequency::Frequency::from_seconds(60),
-            grace: None,
-            timestamp: None,
-            received_at: TEN,
-        };
+        let name = overdue::core::name::Name::parse(name).unwrap();
+        let mut ping = overdue::core::ping::Ping::new(name, TEN);
+        ping.terms.frequency = overdue::core::frequency::Frequency::from_seconds(60);
         house.store.ping(ping)
     });
     let [a, poison, b, c] = pings;
@@ -179,6 +175,9 @@ async fn a_command_that_the_database_refuses_costs_only_itself() {
     assert_eq!(house.texts("SELECT name FROM services ORDER BY name").await, ["a", "b", "c"]);
 }
 
+/// Name, status, running, three seconds, paused and failed.
+type StatusRow = (String, String, String, Second, Second, Second, i64, i64);
+
 /// A stored second, or none.
 type Second = Option<i64>;
 
@@ -187,37 +186,60 @@ async fn the_view_says_the_same_status_as_the_program() {
     let house = House::new().await;
     house
         .edit(
-            "WITH seconds(name, last_ping, expected, deadline) AS (VALUES
-                 ('never pinged', NULL, NULL, NULL), ('declared', NULL, 300, 300), ('declared, late', NULL, -300, 300),
-                 ('declared, overdue', NULL, -600, -300), ('up', -10, 300, 600), ('late', -10, -5, 600),
-                 ('overdue', -900, -600, -300), ('expects nothing', -10, -5, NULL), ('deadline by hand', -10, 300, -300))
-             INSERT INTO services (name, frequency, last_ping, expected, deadline)
-             SELECT name, 60, unixepoch() + last_ping, unixepoch() + expected, unixepoch() + deadline FROM seconds",
+            "WITH seconds(name, last_ping, expected, deadline, paused, failed, running_since) AS (VALUES
+                 ('never pinged', NULL, NULL, NULL, 0, 0, NULL), ('declared', NULL, 300, 300, 0, 0, NULL),
+                 ('declared, late', NULL, -300, 300, 0, 0, NULL), ('declared, overdue', NULL, -600, -300, 0, 0, NULL),
+                 ('up', -10, 300, 600, 0, 0, NULL), ('late', -10, -5, 600, 0, 0, NULL),
+                 ('overdue', -900, -600, -300, 0, 0, NULL), ('expects nothing', -10, -5, NULL, 0, 0, NULL),
+                 ('deadline by hand', -10, 300, -300, 0, 0, NULL), ('paused', -900, NULL, NULL, 1, 0, NULL),
+                 ('paused by hand', -900, -600, -300, 1, 1, NULL), ('failed', -10, 300, 600, 0, 1, NULL),
+                 ('failed, then silent', -900, -600, -300, 0, 1, NULL), ('failed and late', -10, -5, 600, 0, 1, NULL),
+                 ('running for the first time', NULL, NULL, 600, 0, 0, -10), ('running, past expected', -10, -5, 600, 0, 0, -5),
+                 ('running for too long', -900, -600, -300, 0, 0, -600))
+             INSERT INTO services (
+                 name, frequency, last_ping, expected, deadline, paused, failed, running_since, runs
+             )
+             SELECT name, 60, unixepoch() + last_ping, unixepoch() + expected, unixepoch() + deadline, paused, failed,
+                 unixepoch() + running_since,
+                 CASE WHEN running_since IS NOT NULL THEN json_array(json_array(NULL, 1000, NULL)) END
+             FROM seconds",
         )
         .await;
     let now = crate::support::now();
     let mut connection = house.sqlite().await;
-    let rows: Vec<(String, String, Second, Second, Second)> = sqlx::query_as(
-        "SELECT name, status.status, services.last_ping, expected, services.deadline FROM services JOIN status USING (name)",
+    let rows: Vec<StatusRow> = sqlx::query_as(
+        "SELECT name, status.status, status.running, services.last_ping, expected, services.deadline, paused, failed
+         FROM services JOIN status USING (name)",
     )
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert_eq!(rows.len(), 9);
-    for (name, status, last_ping, expected, deadline) in rows {
+    assert_eq!(rows.len(), 17);
+    let mut seen = std::collections::HashSet::new();
+    for (name, status, running, last_ping, expected, deadline, paused, failed) in rows {
+        let mut runs = overdue::core::runs::Runs::default();
+        if running == "yes" {
+            runs.start(None, 1000);
+        }
         let service = overdue::core::service::Service {
-            name: overdue::core::name::Name::parse(name.as_str()).unwrap(),
-            frequency: overdue::core::frequency::Frequency::from_seconds(60).unwrap(),
-            grace: overdue::core::frequency::Grace::ZERO,
             last_ping,
             expected,
             deadline,
-            alerted: false,
-            outage_since: None,
-            reminded_at: None,
+            paused: paused == 1,
+            failed: failed == 1,
+            runs,
+            ..overdue::core::service::Service::new(
+                overdue::core::name::Name::parse(name.as_str()).unwrap(),
+                overdue::core::schedule::Schedule::Every(
+                    overdue::core::frequency::Frequency::from_seconds(60).unwrap(),
+                ),
+                overdue::core::frequency::Grace::ZERO,
+            )
         };
         assert_eq!(service.status(now).as_str(), status, "{name}");
+        seen.insert(status);
     }
+    assert_eq!(seen.len(), 6, "every status is among them");
 }
 
 #[tokio::test]

@@ -45,9 +45,12 @@ fn of_service(alert: &Alert, presentation: &Presentation, now: i64) -> Value {
     let ends_at = match alert.kind {
         // The last ping may be ahead of the clock, and an end before the beginning would be refused.
         Kind::Recovered => alert.about.min(now).max(alert.outage_since),
-        Kind::Overdue | Kind::Reminder => now + OUTAGE_SECONDS_MAX,
+        Kind::Overdue | Kind::Failed | Kind::Reminder => now + OUTAGE_SECONDS_MAX,
     };
     let last_ping = alert.last_ping.map_or_else(|| "never".to_owned(), text::rfc3339);
+    let description =
+        alert.description.as_ref().map_or_else(String::new, |words| format!("{words}\n"));
+    let log = alert.log.as_ref().map_or_else(String::new, |log| format!("\n{log}"));
     let mut body = json!({
         "labels": {
             "alertname": "OverdueService",
@@ -58,8 +61,8 @@ fn of_service(alert: &Alert, presentation: &Presentation, now: i64) -> Value {
             "summary": text::of(alert, now, &presentation.zone),
             // Shown for as long as the outage lasts, so nothing in it grows old.
             "description": format!(
-                "Expected every {} (grace {}). Last ping: {last_ping}.",
-                alert.frequency, alert.grace
+                "{description}Expected {} (grace {}). Last ping: {last_ping}.{log}",
+                alert.schedule, alert.grace
             ),
         },
         "startsAt": text::rfc3339(alert.outage_since),

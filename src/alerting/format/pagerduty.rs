@@ -38,7 +38,12 @@ pub(super) fn message(
     });
     match subject {
         Subject::One(delivery) => {
-            body["payload"]["component"] = delivery.alert.service.as_str().into();
+            let alert = &delivery.alert;
+            body["payload"]["component"] = alert.service.as_str().into();
+            if alert.description.is_some() || alert.log.is_some() {
+                body["payload"]["custom_details"] =
+                    json!({ "description": alert.description, "log": alert.log });
+            }
         }
         Subject::Many(_) => {
             let lines = subject.lines(&presentation.zone, now);

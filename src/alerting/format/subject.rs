@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::Presentation;
-use crate::core::alert::{Kind, MonitorAlert};
+use crate::core::alert::{Alert, Kind, MonitorAlert};
 use crate::core::limits::BUNDLE_LINES_MAX;
 use crate::core::text;
 use crate::store::DueDelivery;
@@ -62,9 +62,14 @@ impl Subject<'_> {
         }
     }
 
-    /// Everything below the headline, a line each: of many, those that are the longest overdue, and how many more.
+    /// Everything below the headline, a line each: of one, what it is and the end of its log; of many, those that are
+    /// the longest overdue, and how many more.
     pub(super) fn lines(&self, zone: &TimeZone, now: i64) -> Vec<String> {
-        let Self::Many(deliveries) = self else { return Vec::new() };
+        let deliveries = match self {
+            Self::One(delivery) => return details(&delivery.alert),
+            Self::Many(deliveries) => deliveries,
+            Self::Monitor(_) => return Vec::new(),
+        };
         let mut alerts: Vec<_> = deliveries.iter().map(|delivery| &delivery.alert).collect();
         alerts.sort_by_key(|alert| (alert.kind == Kind::Recovered, alert.outage_since));
         let shown = alerts.iter().take(BUNDLE_LINES_MAX).map(|alert| text::of(alert, now, zone));
@@ -79,4 +84,10 @@ impl Subject<'_> {
             Self::Many(_) | Self::Monitor(_) => presentation.base_url.clone(),
         }
     }
+}
+
+fn details(alert: &Alert) -> Vec<String> {
+    let log = alert.log.as_deref().map(str::trim_end).filter(|log| !log.is_empty());
+    let lines = log.into_iter().flat_map(str::lines).map(str::to_owned);
+    alert.description.clone().into_iter().chain(lines).collect()
 }

@@ -1,0 +1,204 @@
+//! The history: a row for each signal, appended, and what keeps it within its bounds.
+//!
+//! Rows are appended and never moved, so a batch of pings dirties the end of one table and not a page for each service;
+//! each row names its service's row before it. What is more than is kept goes in passing: a cursor walks through the
+//! table, twice as fast as it grows, and removes what enough younger rows of its service follow.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use sqlx::{Row as _, SqliteConnection};
+
+use super::batch::execute;
+use super::{Rules, sql};
+use crate::core::limits::{LOG_ROW_BYTES, LOGS_TRIM_ROWS_MAX, TRIM_AFTER_ROWS, TRIM_ROWS_MAX};
+use crate::core::name::Name;
+use crate::core::ping::Ping;
+use crate::core::service::History;
+use crate::core::signal::RunId;
+
+/// Where the history stands. A copy is changed along with a transaction, and kept if that commits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Archive {
+    /// The newest row.
+    pub(super) newest: i64,
+    /// Up to where it was looked through for what is too much.
+    cursor: i64,
+    /// Rows that came since.
+    appended: usize,
+    /// How much space all logs take.
+    log_bytes: i64,
+}
+
+/// A signal that is to be recorded.
+pub(super) struct Entry {
+    pub(super) service: Name,
+    row: Value,
+    log: Option<Value>,
+    log_bytes: i64,
+}
+
+impl Entry {
+    /// The row `id` for a ping about the second `at`, which follows the history `before`.
+    pub(super) fn new(
+        id: i64,
+        service: &Name,
+        before: History,
+        ping: &Ping,
+        at: i64,
+        duration_ms: Option<i64>,
+    ) -> Self {
+        let row = json!([
+            id,
+            service.as_str(),
+            before.signals + 1,
+            before.newest,
+            at,
+            ping.received_at,
+            ping.signal.as_str(),
+            ping.signal.exit_status(),
+            duration_ms,
+            ping.run.as_ref().map(RunId::as_str),
+            ping.origin.address,
+            ping.origin.key,
+        ]);
+        let is_success = i64::from(ping.signal.is_end() && !ping.signal.is_failure());
+        let log_bytes = ping.log.as_ref().map_or(0, |log| bytes_of(log));
+        let log = ping.log.as_ref().map(|log| json!([id, is_success, log_bytes, log]));
+        Self { service: service.clone(), row, log, log_bytes }
+    }
+}
+
+/// What a log is counted as, its row included.
+fn bytes_of(log: &str) -> i64 {
+    i64::try_from(log.len()).unwrap_or(i64::MAX - LOG_ROW_BYTES) + LOG_ROW_BYTES
+}
+
+impl Archive {
+    /// Where the history of an opened database stands.
+    pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let newest = sqlx::query_scalar(sql::PINGS_NEWEST).fetch_one(&mut *connection).await?;
+        let log_bytes = sqlx::query_scalar(sql::LOGS_BYTES).fetch_one(connection).await?;
+        Ok(Self { newest, log_bytes, ..Self::default() })
+    }
+
+    /// Appends `entries`, and removes what is too much.
+    pub(super) async fn append(
+        &mut self,
+        connection: &mut SqliteConnection,
+        entries: &[Entry],
+        rules: &Rules,
+    ) -> Result<(), sqlx::Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<&Value> = entries.iter().map(|entry| &entry.row).collect();
+        execute(connection, sql::PINGS_STORE, &rows).await?;
+        let logs: Vec<&Value> = entries.iter().filter_map(|entry| entry.log.as_ref()).collect();
+        if !logs.is_empty() {
+            execute(connection, sql::LOGS_STORE, &logs).await?;
+            self.log_bytes += entries.iter().map(|entry| entry.log_bytes).sum::<i64>();
+        }
+        self.appended += entries.len();
+        if self.appended >= TRIM_AFTER_ROWS {
+            self.trim(connection, rules).await?;
+        }
+        if self.log_bytes > rules.log_bytes_max {
+            self.trim_logs(connection, rules).await?;
+        }
+        Ok(())
+    }
+
+    async fn trim(
+        &mut self,
+        connection: &mut SqliteConnection,
+        rules: &Rules,
+    ) -> Result<(), sqlx::Error> {
+        let rows = i64::try_from((2 * self.appended).min(TRIM_ROWS_MAX)).unwrap_or(i64::MAX);
+        self.appended = 0;
+        let page = sqlx::query_scalar(sql::PINGS_PAGE).bind(self.cursor).bind(rows);
+        let last: Option<i64> = page.fetch_one(&mut *connection).await?;
+        // Behind the last row it begins anew.
+        let Some(last) = last else {
+            self.cursor = 0;
+            return Ok(());
+        };
+        let trim = sqlx::query(sql::PINGS_TRIM).bind(self.cursor).bind(last).bind(rules.history);
+        trim.execute(connection).await?;
+        self.cursor = last;
+        Ok(())
+    }
+
+    /// Makes room for logs, a twentieth more than is needed so that not every log costs this.
+    async fn trim_logs(
+        &mut self,
+        connection: &mut SqliteConnection,
+        rules: &Rules,
+    ) -> Result<(), sqlx::Error> {
+        let bytes = sql::LOGS_BYTES;
+        // Logs go with their rows as well, so what was counted may be too much.
+        self.log_bytes = sqlx::query_scalar(bytes).fetch_one(&mut *connection).await?;
+        let excess = self.log_bytes - rules.log_bytes_max;
+        if excess <= 0 {
+            return Ok(());
+        }
+        let trim = sqlx::query(sql::LOGS_TRIM).bind(excess + rules.log_bytes_max / 20);
+        trim.bind(LOGS_TRIM_ROWS_MAX).execute(&mut *connection).await?;
+        self.log_bytes = sqlx::query_scalar(bytes).fetch_one(connection).await?;
+        Ok(())
+    }
+}
+
+/// A signal that may have been recorded before, as it is sent again until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Mark {
+    pub(super) service: Name,
+    run: Option<RunId>,
+    signal: &'static str,
+    at: i64,
+}
+
+impl Mark {
+    /// The mark of a ping of `service`, if it says itself when it is about: any other is new.
+    pub(super) fn of(service: &Name, ping: &Ping) -> Option<Self> {
+        let at = ping.timestamp?;
+        let (run, signal) = (ping.run.clone(), ping.signal.as_str());
+        Some(Self { service: service.clone(), run, signal, at })
+    }
+}
+
+/// Which of `marks` are in the history, each with where its service stands there.
+pub(super) async fn recorded(
+    connection: &mut SqliteConnection,
+    marks: Vec<(Mark, History)>,
+    rules: &Rules,
+) -> Result<HashSet<Mark>, sqlx::Error> {
+    if marks.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let asked: Vec<Value> = marks
+        .iter()
+        .map(|(mark, history)| {
+            let run = mark.run.as_ref().map(RunId::as_str);
+            json!([
+                history.newest,
+                history.signals,
+                mark.service.as_str(),
+                run,
+                mark.signal,
+                mark.at
+            ])
+        })
+        .collect();
+    let found = sqlx::query(sql::PINGS_RECORDED)
+        .bind(json!(asked).to_string())
+        .bind(rules.history)
+        .fetch_all(connection)
+        .await?;
+    let mut recorded = HashSet::new();
+    for row in found {
+        let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+        recorded.extend(marks.get(place).map(|(mark, _)| mark.clone()));
+    }
+    Ok(recorded)
+}

@@ -1,0 +1,95 @@
+//! The history: what is kept of each signal, and for how long.
+
+use overdue::store::Rules;
+
+use crate::house::{House, TEN, rules};
+
+#[tokio::test]
+async fn each_service_keeps_its_last_signals_and_no_more_than_a_little() {
+    let house = House::with(Rules { history: 10, ..rules() }).await;
+    for second in 0..400 {
+        house.clock.set(TEN + second);
+        house.ping(&format!("name=job-{}&frequency=1h", second % 2)).await;
+    }
+    house.ping("name=rare&frequency=1W").await;
+    let rows = house.count("SELECT count(*) FROM pings").await;
+    assert!((21..150).contains(&rows), "{rows} rows are kept of what 20 would be");
+    for second in 400..600 {
+        house.clock.set(TEN + second);
+        house.ping("name=job-0&frequency=1h").await;
+    }
+    assert_eq!(house.count("SELECT count(*) FROM pings WHERE service = 'rare'").await, 1);
+    assert_eq!(
+        house.count("SELECT count(*) FROM pings WHERE service = 'job-0' AND number > (SELECT signals - 10 FROM services WHERE name = 'job-0')").await,
+        10
+    );
+}
+
+#[tokio::test]
+async fn a_history_of_nothing_keeps_nothing() {
+    let house = House::with(Rules { history: 0, ..rules() }).await;
+    house.ping("name=a&frequency=1h&signal=start").await;
+    house.clock.set(TEN + 5);
+    house.ping("name=a&frequency=1h").await;
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 0);
+    assert_eq!(house.count("SELECT last_duration_ms FROM services").await, 5000);
+}
+
+#[tokio::test]
+async fn the_same_signal_sent_again_is_recorded_once() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=1h&timestamp=1795600000&signal=start&run=x").await;
+    for _ in 0..3 {
+        house.ping("name=a&frequency=1h&timestamp=1795600100&signal=3&run=x").await;
+    }
+    house.ping("name=a&frequency=1h&timestamp=1795600100&signal=3&run=y").await;
+    assert_eq!(
+        house.texts("SELECT signal || ' ' || run FROM pings ORDER BY id").await,
+        ["start x", "fail x", "fail y"]
+    );
+    assert_eq!(house.count("SELECT count(*) FROM alerts").await, 1);
+    house.ping("name=a&frequency=1h").await;
+    house.ping("name=a&frequency=1h").await;
+    assert_eq!(
+        house.count("SELECT count(*) FROM pings").await,
+        5,
+        "without a timestamp each is new"
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_is_kept_and_the_oldest_successes_make_room() {
+    let house = House::with(Rules { log_bytes_max: 40_000, ..rules() }).await;
+    let post = async |target: &str, body: Vec<u8>| {
+        let request = House::request("POST", target).body(body.into()).unwrap();
+        assert_eq!(house.answer(request).await.status, 200);
+    };
+    let mut long = vec![b'x'; 20_000];
+    long.extend("über 💾".as_bytes());
+    post("/ping?name=a&frequency=1h&signal=fail", long).await;
+    assert_eq!(house.count("SELECT bytes FROM logs").await, 10_064);
+    assert_eq!(house.count("SELECT length(CAST(log AS BLOB)) FROM logs").await, 10_000);
+    assert!(house.texts("SELECT log FROM logs").await[0].ends_with("über 💾"));
+    for _ in 0..5 {
+        post("/ping/a", vec![b'y'; 9000]).await;
+    }
+    post("/ping/a/log", vec![0xff; 9000]).await;
+    assert!(house.count("SELECT sum(bytes) FROM logs").await <= 40_000);
+    assert_eq!(house.count("SELECT count(*) FROM logs WHERE is_success = 0").await, 2);
+}
+
+#[tokio::test]
+async fn a_deleted_service_leaves_no_history_and_one_made_afresh_has_its_own() {
+    let house = House::new().await;
+    for _ in 0..3 {
+        house.ping("name=a&frequency=1h").await;
+        house.ping("name=b&frequency=1h").await;
+    }
+    house.send("DELETE", "/ping/a").await;
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 3);
+    house.ping("name=a&frequency=1h").await;
+    assert_eq!(
+        house.texts("SELECT number || ' ' || previous FROM pings WHERE service = 'a'").await,
+        ["1 0"]
+    );
+}
