@@ -34,6 +34,21 @@ pub const RUNS_MAX: usize = 20;
 /// By how much the end of a run may overtake its start on their way.
 pub const OVERTAKING_MS_MAX: i64 = 60_000;
 
+/// The longest description of a service.
+pub const DESCRIPTION_CHARS_MAX: usize = 1000;
+
+/// Other names that one service may have.
+pub const ALIASES_MAX: usize = 20;
+
+/// Rows that one answer of a list holds, at most, and unless told otherwise.
+pub const LIST_ROWS_MAX: usize = 1000;
+
+/// The same unless the caller says how many.
+pub const LIST_ROWS_DEFAULT: usize = 100;
+
+/// Services that one answer looks at for those that match.
+pub const LIST_LOOKED_AT_MAX: usize = 20_000;
+
 /// What is kept of a ping's log: its end.
 pub const LOG_BYTES_MAX: usize = 10_000;
 

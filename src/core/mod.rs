@@ -4,6 +4,7 @@
 //! returns what follows. All times are Unix seconds (UTC, rounded down), all durations whole seconds.
 
 pub mod alert;
+pub mod declaration;
 pub mod frequency;
 pub mod limits;
 pub mod listening;

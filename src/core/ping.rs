@@ -182,13 +182,7 @@ fn under_terms(
     default_grace: Grace,
 ) -> Result<Service, Refusal> {
     let terms = &ping.terms;
-    let Some(stored) = stored else {
-        let schedule = schedule(None, terms)?.ok_or(Refusal::Unknown)?;
-        let grace = terms.grace.unwrap_or(default_grace_of(&schedule, default_grace));
-        let service = Service::new(ping.name.clone(), schedule, grace);
-        let grace_given = terms.grace.is_some();
-        return Ok(Service { grace_given, max_runtime: terms.max_runtime, ..service });
-    };
+    let Some(stored) = stored else { return declared(&ping.name, terms, default_grace) };
     let mut service = stored.clone();
     if stored.locked {
         return Ok(service);
@@ -197,12 +191,24 @@ fn under_terms(
     Ok(service)
 }
 
+/// A new service that is watched as `terms` say.
+pub(super) fn declared(
+    name: &Name,
+    terms: &Terms,
+    default_grace: Grace,
+) -> Result<Service, Refusal> {
+    let schedule = schedule(None, terms)?.ok_or(Refusal::Unknown)?;
+    let grace = terms.grace.unwrap_or(default_grace_of(&schedule, default_grace));
+    let service = Service::new(name.clone(), schedule, grace);
+    Ok(Service { grace_given: terms.grace.is_some(), max_runtime: terms.max_runtime, ..service })
+}
+
 impl Service {
     /// Takes over what `terms` give. The deadline stays as it is.
     ///
     /// # Errors
     /// [`Refusal::ZoneWithoutCron`].
-    pub fn adopt(&mut self, terms: &Terms, default_grace: Grace) -> Result<(), Refusal> {
+    pub(super) fn adopt(&mut self, terms: &Terms, default_grace: Grace) -> Result<(), Refusal> {
         if let Some(schedule) = schedule(Some(&self.schedule), terms)? {
             let is_other_kind = self.schedule.cron().is_some() != schedule.cron().is_some();
             if is_other_kind && !self.grace_given {
@@ -219,7 +225,7 @@ impl Service {
 }
 
 /// The grace of those who never gave one: a job that pings when it ends is always after its cron minute.
-pub fn default_grace_of(schedule: &Schedule, default_grace: Grace) -> Grace {
+fn default_grace_of(schedule: &Schedule, default_grace: Grace) -> Grace {
     match schedule {
         Schedule::Every(_) => default_grace,
         Schedule::Cron(_) => Grace::from_seconds(CRON_GRACE_SECONDS).unwrap_or(default_grace),

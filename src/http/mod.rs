@@ -10,6 +10,7 @@ mod problem;
 mod query;
 mod routes;
 mod server;
+mod services;
 mod sink;
 
 use std::sync::Arc;

@@ -119,7 +119,7 @@ fn origin_of(request: &Request) -> Origin {
     }
 }
 
-async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
+pub(super) async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
     body::discard(request.into_body()).await?;
     let now = api.0.clock.now();
     api.0
@@ -143,7 +143,7 @@ fn pinged(service: &Service, now: i64) -> axum::Json<Pinged<'_>> {
     })
 }
 
-fn no_store(mut response: Response) -> Response {
+pub(super) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -156,7 +156,7 @@ fn name_in_query(query: &Query<'_>) -> Result<Name, Problem> {
     name(&text)
 }
 
-fn name(text: &str) -> Result<Name, Problem> {
+pub(super) fn name(text: &str) -> Result<Name, Problem> {
     Name::parse(text).map_err(|error| Problem::BadRequest(format!("name {} {error}", shown(text))))
 }
 
@@ -194,11 +194,7 @@ fn described(
         grace: parameter(query, "grace", Grace::parse)?,
         max_runtime: parameter(query, "max_runtime", Frequency::parse)?,
     };
-    if terms.frequency.is_some() && terms.cron.is_some() {
-        return Err(Problem::BadRequest(
-            "frequency and cron are both given: say how often or when, not both".to_owned(),
-        ));
-    }
+    check_terms(&terms)?;
     let received_ms = api.0.clock.now_ms();
     Ok(Ping {
         signal: signal.or(given).unwrap_or_default(),
@@ -209,6 +205,16 @@ fn described(
         received_ms,
         ..Ping::new(name, received_ms.div_euclid(1000))
     })
+}
+
+/// Refuses terms that contradict each other.
+pub(super) fn check_terms(terms: &Terms) -> Result<(), Problem> {
+    if terms.frequency.is_some() && terms.cron.is_some() {
+        return Err(Problem::BadRequest(
+            "frequency and cron are both given: say how often or when, not both".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// A duration that a caller has measured: milliseconds.
@@ -234,7 +240,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn refused(refusal: Refusal, name: &Name, timestamp: Option<i64>, now: i64) -> Problem {
+pub(super) fn refused(refusal: Refusal, name: &Name, timestamp: Option<i64>, now: i64) -> Problem {
     let timestamp = timestamp.unwrap_or(now);
     match refusal {
         Refusal::Older { last_ping } => Problem::Older(format!(

@@ -50,6 +50,12 @@ impl Problem {
             StoreError::Refused(_) | StoreError::UnknownService => {
                 return Self::NotFound(format!("there is no service {name}"));
             }
+            StoreError::AliasTaken { alias } => {
+                return Self::BadRequest(format!(
+                    "alias {} is the name or an alias of another service: choose another",
+                    shown(alias)
+                ));
+            }
             StoreError::Unreadable => format!(
                 "the stored row of {name} cannot be read: ping it with a frequency, DELETE it, or mend it with sqlite3"
             ),

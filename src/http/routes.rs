@@ -4,7 +4,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{Api, health, ping};
+use super::{Api, health, ping, services};
 use crate::config::KeyKind;
 
 /// What a route asks of its caller.
@@ -54,6 +54,14 @@ pub(super) fn table() -> Vec<Entry> {
         entry(get_or_post, "/ping/{name}", Access::PING, ping::by_path),
         entry(&[Method::DELETE], "/ping/{name}", Access::ADMIN, ping::delete),
         entry(get_or_post, "/ping/{name}/{signal}", Access::PING, ping::signal_by_path),
+        entry(&[Method::GET], "/api/v1/services", Access::READ, services::list),
+        entry(&[Method::GET], "/api/v1/services/{name}", Access::READ, services::one),
+        entry(&[Method::PUT], "/api/v1/services/{name}", Access::ADMIN, services::put),
+        entry(&[Method::PATCH], "/api/v1/services/{name}", Access::ADMIN, services::patch),
+        entry(&[Method::DELETE], "/api/v1/services/{name}", Access::ADMIN, services::delete),
+        entry(&[Method::POST], "/api/v1/services/{name}/pause", Access::ADMIN, services::pause),
+        entry(&[Method::POST], "/api/v1/services/{name}/resume", Access::ADMIN, services::resume),
+        entry(&[Method::GET], "/api/v1/services/{name}/pings", Access::READ, services::pings),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
     ]
 }

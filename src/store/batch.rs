@@ -11,8 +11,9 @@ use super::history::{self, Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
 use super::writer::Command;
-use super::{Action, Attempt, AttemptOutcome, Rules, StoreError, sql};
+use super::{Action, Attempt, AttemptOutcome, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
+use crate::core::declaration::{Declaration, declare};
 use crate::core::name::Name;
 use crate::core::ping::{self, Ping};
 use crate::core::service::{self, Change, Service};
@@ -23,8 +24,18 @@ use crate::core::service::{self, Change, Service};
     reason = "nearly all are of that kind, and a box would cost each"
 )]
 pub(super) enum Answer {
-    Service(Service),
+    Service(Steered),
     Done,
+}
+
+impl Answer {
+    /// The service that it is about.
+    pub(super) fn steered(self) -> Result<Steered, StoreError> {
+        match self {
+            Self::Service(steered) => Ok(steered),
+            Self::Done => Err(StoreError::Unavailable),
+        }
+    }
 }
 
 /// What a transaction did.
@@ -42,6 +53,8 @@ pub(super) struct Batch<'a> {
     slots: HashMap<Name, Slot>,
     /// Which services the names of paths that are none's stand for.
     aliases: HashMap<Name, Name>,
+    /// The services whose aliases are new.
+    renamed: HashMap<Name, Vec<Name>>,
     alerts: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
     archive: Archive,
@@ -81,6 +94,7 @@ impl<'a> Batch<'a> {
             services,
             slots: HashMap::new(),
             aliases: HashMap::new(),
+            renamed: HashMap::new(),
             alerts: Vec::new(),
             attempts: Vec::new(),
             archive,
@@ -102,14 +116,17 @@ impl<'a> Batch<'a> {
         if asked.is_empty() {
             return Ok(batch);
         }
-        batch.slots.extend(asked.iter().map(|(name, _)| ((*name).clone(), Slot::default())));
+        let names = asked.iter().map(|(name, _)| *name);
+        let names = names.chain(run.iter().flat_map(Command::aliases));
+        batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
         let names = json!(names).to_string();
         batch.read_services(connection, names).await?;
         let strange = asked.into_iter().filter(|(name, takes_alias)| {
             *takes_alias && batch.slots.get(*name).is_some_and(|slot| !slot.stored)
         });
-        let strange: HashSet<&str> = strange.map(|(name, _)| name.as_str()).collect();
+        let mut strange: HashSet<&str> = strange.map(|(name, _)| name.as_str()).collect();
+        strange.extend(run.iter().flat_map(Command::aliases).map(Name::as_str));
         if !strange.is_empty() {
             batch.read_aliases(connection, &strange).await?;
         }
@@ -234,7 +251,7 @@ impl<'a> Batch<'a> {
             .collect()
     }
 
-    fn ping(&mut self, ping: &Ping, now: i64) -> Result<Service, StoreError> {
+    fn ping(&mut self, ping: &Ping, now: i64) -> Result<Steered, StoreError> {
         let name = self.named(&ping.name, ping.takes_alias).clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let says_when = ping.terms.frequency.is_some() || ping.terms.cron.is_some();
@@ -277,7 +294,7 @@ impl<'a> Batch<'a> {
         if is_new {
             self.warn_if_untold(&name);
         }
-        Ok(service)
+        Ok(Steered { service, is_new })
     }
 
     fn warn_if_untold(&self, name: &Name) {
@@ -288,22 +305,66 @@ impl<'a> Batch<'a> {
     }
 
     /// Changes a service by its owner's will, not by a signal.
-    fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Service, StoreError> {
+    fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Steered, StoreError> {
         let name = self.named(name, true).clone();
-        let slot = self.slots.entry(name).or_default();
+        if let Action::Declare(declaration) = action {
+            self.check_aliases(&name, declaration)?;
+        }
+        let slot = self.slots.entry(name.clone()).or_default();
         let stored = match &slot.now {
-            Now::Known(service) => service,
-            Now::Absent => return Err(StoreError::UnknownService),
+            Now::Known(service) => Some(service),
+            Now::Absent => None,
             Now::Unreadable(_) => return Err(StoreError::Unreadable),
         };
-        let change = match action {
-            Action::Pause => service::pause(stored, at),
-            Action::Resume => service::resume(stored, at),
+        let is_new = stored.is_none();
+        let change = match (action, stored) {
+            (Action::Pause, Some(stored)) => service::pause(stored, at),
+            (Action::Resume, Some(stored)) => service::resume(stored, at),
+            (Action::Pause | Action::Resume, None) => return Err(StoreError::UnknownService),
+            (Action::Declare(_), None) if self.services >= self.rules.services_max => {
+                return Err(StoreError::Full { services_max: self.rules.services_max });
+            }
+            (Action::Declare(declaration), stored) => {
+                let declared = declare(stored, &name, declaration, self.rules.grace, at);
+                let service = declared.map_err(StoreError::Refused)?;
+                Change { service, alert: None }
+            }
         };
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;
+        self.services += i64::from(is_new);
         self.alerts.extend(change.alert.map(|alert| (alert, To::ThoseTold)));
-        Ok(change.service)
+        if let Action::Declare(declaration) = action {
+            self.set_aliases(&name, declaration);
+        }
+        if is_new {
+            self.warn_if_untold(&name);
+        }
+        Ok(Steered { service: change.service, is_new })
+    }
+
+    /// Refuses aliases that are another service's.
+    fn check_aliases(&self, name: &Name, declaration: &Declaration) -> Result<(), StoreError> {
+        for alias in declaration.aliases.iter().flatten() {
+            let is_name =
+                self.slots.get(alias).is_some_and(|slot| !matches!(slot.now, Now::Absent));
+            let is_anothers = self.aliases.get(alias).is_some_and(|service| service != name);
+            if (is_name && alias != name) || is_anothers {
+                return Err(StoreError::AliasTaken { alias: alias.as_str().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    fn set_aliases(&mut self, name: &Name, declaration: &Declaration) {
+        let aliases = match &declaration.aliases {
+            Some(aliases) => aliases.clone(),
+            None if declaration.is_whole => Vec::new(),
+            None => return,
+        };
+        self.aliases.retain(|_, service| service != name);
+        self.aliases.extend(aliases.iter().map(|alias| (alias.clone(), name.clone())));
+        self.renamed.insert(name.clone(), aliases);
     }
 
     fn delete(&mut self, name: &Name, takes_alias: bool, at: i64) -> Result<(), StoreError> {
@@ -321,6 +382,8 @@ impl<'a> Batch<'a> {
         self.services -= 1;
         self.entries.retain(|entry| entry.service != *name);
         self.recorded.retain(|mark| mark.service != *name);
+        self.renamed.remove(name);
+        self.aliases.retain(|_, service| service != name);
         // What this batch raised for it was delivered to nobody; but the end of an outage has to reach those who were
         // told of its beginning.
         self.alerts.retain(|(alert, _)| alert.service != *name || alert.kind == Kind::Recovered);
@@ -364,6 +427,14 @@ impl<'a> Batch<'a> {
             self.changed().map(|(service, _)| rows::service_values(service)).collect();
         if !changed.is_empty() {
             execute(connection, sql::SERVICES_STORE, &changed).await?;
+        }
+        if !self.renamed.is_empty() {
+            let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
+            execute(connection, sql::ALIASES_FORGET, &services).await?;
+            let pairs = self.renamed.iter().flat_map(|(name, aliases)| {
+                aliases.iter().map(|alias| json!([alias.as_str(), name.as_str()]))
+            });
+            execute(connection, sql::ALIASES_STORE, &pairs.collect::<Vec<_>>()).await?;
         }
         let mut archive = self.archive;
         archive.append(connection, &self.entries, self.rules).await?;

@@ -11,6 +11,7 @@ mod open;
 mod raise;
 mod reads;
 mod rows;
+mod services;
 mod sql;
 mod sweep;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod writer;
 pub use health::Health;
 pub use open::{OpenError, Opened, open};
 pub use reads::Summary;
+pub use services::{Known, ListAfter, Recorded, Recording};
 use sqlx::SqlitePool;
 pub use sweep::SweepFor;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +30,7 @@ use writer::Command;
 pub use writer::Writer;
 
 use crate::core::alert::{Alert, Route};
+use crate::core::declaration::Declaration;
 use crate::core::frequency::Grace;
 use crate::core::name::Name;
 use crate::core::ping::{Ping, Refusal};
@@ -59,6 +62,17 @@ pub enum Action {
     Pause,
     /// Expect the next ping as if one had just come.
     Resume,
+    /// Watch it as declared, from now on.
+    Declare(Box<Declaration>),
+}
+
+/// What an owner's action came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steered {
+    /// The service as it is now.
+    pub service: Service,
+    /// Whether it was made by this.
+    pub is_new: bool,
 }
 
 /// Why the store did not do what it was asked.
@@ -78,6 +92,12 @@ pub enum StoreError {
     Full {
         /// How many there may be.
         services_max: i64,
+    },
+    /// An alias is the name or the alias of another service.
+    #[error("the alias {alias:?} is taken")]
+    AliasTaken {
+        /// The alias.
+        alias: String,
     },
     /// More commands wait than are taken in.
     #[error("the writer's queue is full")]
@@ -200,7 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
-    pub async fn steer(&self, name: Name, action: Action, at: i64) -> Result<Service, StoreError> {
+    pub async fn steer(&self, name: Name, action: Action, at: i64) -> Result<Steered, StoreError> {
         self.ask(|reply| Command::Steer { name, action, at, reply }).await
     }
 

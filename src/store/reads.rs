@@ -23,7 +23,7 @@ pub struct Summary {
     pub last_ping: Option<i64>,
 }
 
-type Reading<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'c>>;
+pub(super) type Reading<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'c>>;
 
 impl Store {
     /// What the database holds at `now`.
@@ -81,7 +81,7 @@ impl Store {
         .await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         reading: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Reading<'c, T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {

@@ -34,6 +34,47 @@ statements! {
     ALIASES_BY_NAME = "
         SELECT a.alias, a.service FROM json_each(?1) AS wanted CROSS JOIN aliases AS a ON a.alias = wanted.value";
 
+    /// Forgets the aliases of the services named in `?1`.
+    ALIASES_FORGET = "
+        DELETE FROM aliases WHERE service IN (SELECT value FROM json_each(?1))";
+
+    /// Stores the aliases of `?1`, an array of (alias, service).
+    ALIASES_STORE = "
+        INSERT INTO aliases (alias, service) SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+        WHERE true
+        ON CONFLICT (alias) DO UPDATE SET service = excluded.service";
+
+    /// The aliases of the service `?1`.
+    ALIASES_OF = "
+        SELECT alias FROM aliases WHERE service = ?1 ORDER BY alias";
+
+    /// Up to `?3` services behind the name `?1` in whose names `?2` stands.
+    SERVICES_LIST = concat!("
+        SELECT ", service_columns!(), "
+        FROM services AS s
+        WHERE s.name > ?1 AND (?2 = '' OR instr(lower(s.name), lower(?2)) > 0)
+        ORDER BY s.name
+        LIMIT ?3");
+
+    /// Up to `?4` rows of the history of the service `?3`, from the row `?1` with the number `?2` on back.
+    PINGS_LIST = "
+        WITH RECURSIVE chain (id, number, steps) AS (
+            VALUES (?1, ?2, 0)
+            UNION ALL
+            SELECT p.previous, p.number - 1, c.steps + 1
+            FROM chain AS c
+            CROSS JOIN pings AS p ON p.id = c.id
+            WHERE p.service = ?3 AND p.number = c.number AND c.steps < ?4 - 1
+        )
+        SELECT
+            p.id, p.number, p.previous, p.at, p.received_at, p.signal, p.exit_status, p.duration_ms, p.run, p.address,
+            p.key, l.log
+        FROM chain AS c
+        CROSS JOIN pings AS p ON p.id = c.id
+        LEFT JOIN logs AS l ON l.ping = p.id
+        WHERE p.service = ?3 AND p.number = c.number
+        ORDER BY p.number DESC";
+
     /// The services whose deadline has passed at `?1` and that were not alerted of, after the cursor (`?2`, `?3`).
     SERVICES_DUE = concat!("
         SELECT ", service_columns!(), ", s.deadline

@@ -15,8 +15,8 @@ use super::history::Archive;
 use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
 use super::{
-    Action, Attempt, Cursor, DueDeliveries, Health, Reply, Rules, StoreError, SweepFor, SweepPage,
-    listening, rows, sql, sweep,
+    Action, Attempt, Cursor, DueDeliveries, Health, Reply, Rules, Steered, StoreError, SweepFor,
+    SweepPage, listening, rows, sql, sweep,
 };
 use crate::clock::Clock;
 use crate::core::limits::{
@@ -43,7 +43,7 @@ pub(super) type ReadJob = Box<
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Service> },
     Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
-    Steer { name: Name, action: Action, at: i64, reply: Reply<Service> },
+    Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
     Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
@@ -70,16 +70,25 @@ impl Command {
         }
     }
 
+    /// The other names that it gives to its service.
+    pub(super) fn aliases(&self) -> &[Name] {
+        match self {
+            Self::Steer { action: Action::Declare(declaration), .. } => {
+                declaration.aliases.as_deref().unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
     /// Answers one that shares a transaction. A caller that has gone away does not wait for its answer; what it asked is
     /// done all the same.
     fn answer(self, answer: Result<Answer, StoreError>) {
         match self {
-            Self::Ping { reply, .. } | Self::Steer { reply, .. } => {
-                let _ = reply.send(match answer {
-                    Ok(Answer::Service(service)) => Ok(service),
-                    Ok(Answer::Done) => Err(StoreError::Unavailable),
-                    Err(error) => Err(error),
-                });
+            Self::Ping { reply, .. } => {
+                let _ = reply.send(answer.and_then(Answer::steered).map(|done| done.service));
+            }
+            Self::Steer { reply, .. } => {
+                let _ = reply.send(answer.and_then(Answer::steered));
             }
             Self::Delete { reply, .. } | Self::Record { reply, .. } => {
                 let _ = reply.send(answer.map(|_| ()));

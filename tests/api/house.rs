@@ -194,6 +194,12 @@ impl House {
         self.answer(Self::request(method, target).body(Body::empty()).unwrap()).await
     }
 
+    /// Sends JSON.
+    pub async fn send_json(&self, method: &str, target: &str, body: &Value) -> Answer {
+        let request = Self::request(method, target).header("content-type", "application/json");
+        self.answer(request.body(body.to_string().into()).unwrap()).await
+    }
+
     pub async fn get(&self, target: &str) -> Answer {
         self.send("GET", target).await
     }

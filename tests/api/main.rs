@@ -19,6 +19,7 @@ mod mails;
 mod outages;
 mod pings;
 mod schedules;
+mod services;
 mod signals;
 mod sweeps;
 mod watchman;

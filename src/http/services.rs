@@ -1,0 +1,349 @@
+//! `/api/v1/services`: what is known of services, and what their owners say of them.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::ping::{forget, no_store, refused};
+use super::problem::{Problem, shown};
+use super::query::{self, Query};
+use super::{Api, body};
+use crate::core::declaration::{Declaration, Description, check_aliases};
+use crate::core::frequency::{Frequency, Grace};
+use crate::core::limits::{LIST_LOOKED_AT_MAX, LIST_ROWS_DEFAULT, LIST_ROWS_MAX};
+use crate::core::name::Name;
+use crate::core::ping::Terms;
+use crate::core::schedule::{CronPattern, Zone};
+use crate::core::service::{History, Service, Status};
+use crate::core::text;
+use crate::store::{Action, Known, ListAfter, Recorded, Steered, StoreError};
+
+/// A service as the API shows it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    description: Option<&'a str>,
+    status: &'static str,
+    running: bool,
+    frequency: Option<String>,
+    cron: Option<&'a str>,
+    tz: Option<&'a str>,
+    grace: String,
+    max_runtime: Option<String>,
+    locked: bool,
+    last_ping: Option<String>,
+    last_success: Option<String>,
+    last_duration_ms: Option<i64>,
+    expected: Option<String>,
+    deadline: Option<String>,
+    running_since: Option<String>,
+    outage_since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aliases: Option<&'a [String]>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(service: &'a Service, aliases: Option<&'a [String]>, now: i64) -> Self {
+        let cron = service.schedule.cron();
+        Self {
+            name: service.name.as_str(),
+            description: service.description.as_deref(),
+            status: service.status(now).as_str(),
+            running: service.is_running(),
+            frequency: service.schedule.frequency().map(|frequency| frequency.to_string()),
+            cron: cron.map(|cron| cron.pattern.as_str()),
+            tz: cron.map(|cron| cron.zone.as_str()),
+            grace: service.grace.to_string(),
+            max_runtime: service.max_runtime.map(|max_runtime| max_runtime.to_string()),
+            locked: service.locked,
+            last_ping: service.last_ping.map(text::rfc3339),
+            last_success: service.last_success.map(text::rfc3339),
+            last_duration_ms: service.last_duration_ms,
+            expected: service.expected.map(text::rfc3339),
+            deadline: service.deadline.map(text::rfc3339),
+            running_since: service.runs.running_since().map(text::rfc3339),
+            outage_since: service.outage_since.map(text::rfc3339),
+            aliases,
+        }
+    }
+}
+
+/// `GET /api/v1/services[?search=…][&status=…][&limit=…][&cursor=…]`: services by their names.
+pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let search = query.get("search")?.unwrap_or_default();
+    let status = query.get("status")?.map(|text| status(&text)).transpose()?;
+    let limit = limit(&query)?;
+    let mut after = Some(match query.get("cursor")? {
+        Some(text) => ListAfter(cursor(&text)?),
+        None => ListAfter::default(),
+    });
+    let now = api.0.clock.now();
+    let (mut services, mut looked_at) = (Vec::new(), 0);
+    // Where few match, several pages are looked at; the answer may be short and have a cursor all the same.
+    while let Some(from) = after.take() {
+        let room = limit - services.len();
+        let page = if status.is_some() { LIST_ROWS_MAX } else { room };
+        let (found, next) = read(api.0.store.services(from, search.clone(), page).await)?;
+        looked_at += found.len();
+        after = next;
+        for service in found {
+            if services.len() == limit {
+                // The page held more than there is room for: the next one begins behind the last that is shown.
+                after = services.last().map(|last: &Service| ListAfter(last.name.as_str().into()));
+                break;
+            }
+            if status.is_none_or(|status| service.status(now) == status) {
+                services.push(service);
+            }
+        }
+        if services.len() >= limit || looked_at >= LIST_LOOKED_AT_MAX {
+            break;
+        }
+    }
+    let shown: Vec<Shown<'_>> =
+        services.iter().map(|service| Shown::new(service, None, now)).collect();
+    let next = after.map(|ListAfter(name)| URL_SAFE_NO_PAD.encode(name));
+    Ok(no_store(Json(json!({ "services": shown, "next_cursor": next })).into_response()))
+}
+
+/// `GET /api/v1/services/{name}`
+pub(super) async fn one(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let known = known(&api, &name(&request, 0)?).await?;
+    Ok(answer(&known.service, Some(&known.aliases), StatusCode::OK, &api))
+}
+
+/// `PUT /api/v1/services/{name}`: declares a service as a whole, before its first ping or at any time.
+pub(super) async fn put(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let name = name(&request, 0)?;
+    let written: Written = written(request).await?;
+    let declaration = Declaration { is_whole: true, ..written.declaration()? };
+    declare(&api, name, declaration).await
+}
+
+/// `PATCH /api/v1/services/{name}`: changes what is given of a service, and counts at once.
+pub(super) async fn patch(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let name = name(&request, 0)?;
+    let written: Written = written(request).await?;
+    let declaration = written.declaration()?;
+    // A change needs something to change.
+    known(&api, &name).await?;
+    declare(&api, name, declaration).await
+}
+
+/// `DELETE /api/v1/services/{name}`
+pub(super) async fn delete(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let name = name(&request, 0)?;
+    forget(&api, name, request).await
+}
+
+/// `POST /api/v1/services/{name}/pause`
+pub(super) async fn pause(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    steer(&api, request, Action::Pause).await
+}
+
+/// `POST /api/v1/services/{name}/resume`
+pub(super) async fn resume(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    steer(&api, request, Action::Resume).await
+}
+
+/// `GET /api/v1/services/{name}/pings[?limit=…][&cursor=…]`: the history, the newest signal first.
+pub(super) async fn pings(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let known = known(&api, &name(&request, 1)?).await?;
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let from = match query.get("cursor")? {
+        Some(text) => history_cursor(&text)?,
+        None => known.service.history,
+    };
+    let limit = limit(&query)?;
+    let recording = read(api.0.store.recording(&known.service.name, from, limit).await)?;
+    let signals: Vec<_> = recording.signals.iter().map(signal).collect();
+    let next = recording
+        .next
+        .map(|next| URL_SAFE_NO_PAD.encode(format!("{}.{}", next.newest, next.signals)));
+    Ok(no_store(Json(json!({ "pings": signals, "next_cursor": next })).into_response()))
+}
+
+fn signal(recorded: &Recorded) -> serde_json::Value {
+    json!({
+        "number": recorded.number,
+        "at": text::rfc3339(recorded.at),
+        "received_at": text::rfc3339(recorded.received_at),
+        "signal": recorded.signal,
+        "exit_status": recorded.exit_status,
+        "duration_ms": recorded.duration_ms,
+        "run": recorded.run,
+        "address": recorded.address,
+        "key": recorded.key,
+        "log": recorded.log,
+    })
+}
+
+async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
+    let name = name(&request, 1)?;
+    body::discard(request.into_body()).await?;
+    let done = api.0.store.steer(name.clone(), action, api.0.clock.now()).await;
+    let Steered { service, .. } = done.map_err(|error| Problem::of_store(&error, name.as_str()))?;
+    Ok(answer(&service, None, StatusCode::OK, api))
+}
+
+async fn declare(api: &Api, name: Name, declaration: Declaration) -> Result<Response, Problem> {
+    let now = api.0.clock.now();
+    let action = Action::Declare(Box::new(declaration));
+    let done = api.0.store.steer(name.clone(), action, now).await.map_err(|error| match error {
+        StoreError::Refused(refusal) => refused(refusal, &name, None, now),
+        error => Problem::of_store(&error, name.as_str()),
+    })?;
+    let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(answer(&done.service, None, status, api))
+}
+
+fn answer(
+    service: &Service,
+    aliases: Option<&[String]>,
+    status: StatusCode,
+    api: &Api,
+) -> Response {
+    let shown = Shown::new(service, aliases, api.0.clock.now());
+    no_store((status, Json(shown)).into_response())
+}
+
+async fn known(api: &Api, name: &Name) -> Result<Known, Problem> {
+    let found = api.0.store.service(name).await;
+    let found = found.map_err(|error| Problem::of_store(&error, name.as_str()))?;
+    found.ok_or_else(|| Problem::of_store(&StoreError::UnknownService, name.as_str()))
+}
+
+fn read<T>(result: Result<T, StoreError>) -> Result<T, Problem> {
+    result.map_err(|_| Problem::Unavailable("nothing can be read at the moment".to_owned()))
+}
+
+/// The name in a path that so many segments follow.
+fn name(request: &Request, segments_after: usize) -> Result<Name, Problem> {
+    let mut path = request.uri().path();
+    for _ in 0..segments_after {
+        path = path.rsplit_once('/').map_or("", |(before, _)| before);
+    }
+    super::ping::name(&query::last_segment(path, "name")?)
+}
+
+fn status(text: &str) -> Result<Status, Problem> {
+    Status::parse(text).ok_or_else(|| {
+        let words: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
+        let words = words.join(", ");
+        Problem::BadRequest(format!("status {} is not known: use one of {words}", shown(text)))
+    })
+}
+
+fn limit(query: &Query<'_>) -> Result<usize, Problem> {
+    let Some(text) = query.get("limit")? else { return Ok(LIST_ROWS_DEFAULT) };
+    let limit = text.parse().ok().filter(|limit| (1..=LIST_ROWS_MAX).contains(limit));
+    limit.ok_or_else(|| {
+        let text = shown(&text);
+        Problem::BadRequest(format!("limit {text} is not a count: use 1 to {LIST_ROWS_MAX}"))
+    })
+}
+
+fn not_a_cursor(text: &str) -> Problem {
+    Problem::BadRequest(format!(
+        "cursor {} is not one: use the next_cursor of the page before",
+        shown(text)
+    ))
+}
+
+fn cursor(text: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor(text))?;
+    String::from_utf8(bytes).map_err(|_| not_a_cursor(text))
+}
+
+fn history_cursor(text: &str) -> Result<History, Problem> {
+    let decoded = cursor(text)?;
+    let parts = decoded.split_once('.').and_then(|(newest, signals)| {
+        Some(History { newest: newest.parse().ok()?, signals: signals.parse().ok()? })
+    });
+    parts.ok_or_else(|| not_a_cursor(text))
+}
+
+/// What an owner writes of a service. A field that is left out and one that is null are not the same: null clears.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::option_option, reason = "what is left out and what is null are not the same")]
+struct Written {
+    frequency: Option<String>,
+    cron: Option<String>,
+    tz: Option<String>,
+    grace: Option<String>,
+    #[serde(deserialize_with = "given")]
+    max_runtime: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    description: Option<Option<String>>,
+    locked: Option<bool>,
+    aliases: Option<Vec<String>>,
+}
+
+#[expect(clippy::option_option, reason = "what is left out and what is null are not the same")]
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Written {
+    fn declaration(&self) -> Result<Declaration, Problem> {
+        let max_runtime = self.max_runtime.as_ref().and_then(Option::as_ref);
+        let terms = Terms {
+            frequency: field("frequency", self.frequency.as_ref(), Frequency::parse)?,
+            cron: field("cron", self.cron.as_ref(), CronPattern::parse)?,
+            zone: field("tz", self.tz.as_ref(), Zone::parse)?,
+            grace: field("grace", self.grace.as_ref(), Grace::parse)?,
+            max_runtime: field("max_runtime", max_runtime, Frequency::parse)?,
+        };
+        super::ping::check_terms(&terms)?;
+        let description = match &self.description {
+            Some(words) => {
+                Some(field("description", words.as_ref(), |text| Description::parse(text))?)
+            }
+            None => None,
+        };
+        let aliases = self.aliases.as_ref().map(|aliases| {
+            let names = aliases.iter().map(|alias| {
+                Name::parse(alias.as_str())
+                    .map_err(|error| Problem::BadRequest(format!("alias {} {error}", shown(alias))))
+            });
+            names.collect::<Result<Vec<Name>, Problem>>()
+        });
+        let aliases = aliases.transpose()?;
+        check_aliases(aliases.as_deref().unwrap_or_default()).map_err(Problem::BadRequest)?;
+        Ok(Declaration {
+            is_whole: false,
+            terms,
+            clears_max_runtime: self.max_runtime == Some(None),
+            description,
+            locked: self.locked,
+            aliases,
+        })
+    }
+}
+
+fn field<T, E: std::fmt::Display>(
+    name: &str,
+    text: Option<&String>,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    let read = |text: &String| {
+        read(text).map_err(|error| Problem::BadRequest(format!("{name} {} {error}", shown(text))))
+    };
+    text.map(read).transpose()
+}
+
+async fn written(request: Request) -> Result<Written, Problem> {
+    let bytes = body::read(request.into_body()).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Problem::BadRequest(format!(
+            "the body is not what is expected: {error}; use JSON like {{\"frequency\":\"1D\",\"grace\":\"1h\"}}"
+        ))
+    })
+}
