@@ -1,0 +1,88 @@
+//! Every migration is applied over what the versions before it have left behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use overdue::clock::Clock;
+use overdue::config::{Database, Durability};
+use overdue::core::frequency::Grace;
+use overdue::core::name::Name;
+use overdue::core::ping::Ping;
+use overdue::store::{self, Rules};
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+const NOW: i64 = 1_795_600_800;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// A database as the version `version` has left it, with what `rows` insert.
+async fn left_by(version: i64, folder: &TempDir, rows: &'static str) -> std::path::PathBuf {
+    let path = folder.path().join("overdue.db");
+    let uri = format!("sqlite:{}?mode=rwc", path.display());
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    let migrations: Vec<_> =
+        MIGRATIONS.iter().filter(|migration| migration.version <= version).cloned().collect();
+    assert!(!migrations.is_empty());
+    let migrator = Migrator { migrations: migrations.into(), ..Migrator::DEFAULT };
+    migrator.run(&mut connection).await.unwrap();
+    sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    path
+}
+
+fn rules() -> Rules {
+    Rules {
+        grace: Grace::ZERO,
+        services_max: 100,
+        routes: Vec::new(),
+        hold_seconds: 60,
+        remind_every_seconds: None,
+        history: 100,
+        log_bytes_max: 1_000_000,
+    }
+}
+
+#[tokio::test]
+async fn the_first_schema_is_brought_up_to_date_with_all_that_it_holds() {
+    let folder = TempDir::new().unwrap();
+    let path = left_by(
+        1,
+        &folder,
+        "INSERT INTO services (name, frequency, grace, last_ping, expected, deadline, alerted, outage_since) VALUES
+             ('up', 600, 60, 1795600800, 1795601400, 1795601460, 0, NULL),
+             ('overdue', 60, 0, 1795600000, 1795600060, 1795600060, 1, 1795600060);
+         INSERT INTO alerts (id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline)
+             VALUES ('alr_x', 'overdue', 'overdue', 1795600060, 0, 1795600061, 1795600060, 60, 0, 1795600000, 1795600060);
+         INSERT INTO deliveries (alert, destination, service, next_attempt) VALUES (1, 'gone', 'overdue', 1795600061);
+         INSERT INTO monitor (id, listening_until) VALUES (1, 1795600800);",
+    )
+    .await;
+    let clock = Clock::manual(NOW);
+    let database = Database::File(path.clone());
+    let opened = store::open(&database, Durability::Full, rules(), clock).await.unwrap();
+    assert!(!opened.is_new);
+    let writer = tokio::spawn(opened.writer.run());
+    let store = opened.store;
+    let name = |text: &str| Name::parse(text).unwrap();
+    let known = store.service(&name("up")).await.unwrap().unwrap().service;
+    assert_eq!((known.deadline, known.grace_given), (Some(NOW + 660), true));
+    assert_eq!(known.last_success, Some(NOW));
+    let pinged = store.ping(Ping::new(name("overdue"), NOW)).await.unwrap();
+    assert_eq!((pinged.deadline, pinged.outage_since), (Some(NOW + 60), None));
+    store.close().await;
+    writer.await.unwrap();
+    let uri = format!("sqlite:{}", path.display());
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    let told: Vec<(String, Option<i64>)> =
+        sqlx::query_as("SELECT kind, last_success FROM alerts ORDER BY seq")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(
+        told,
+        [("overdue".to_owned(), Some(1_795_600_000)), ("recovered".to_owned(), Some(NOW))]
+    );
+    let integrity: String =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(integrity, "ok");
+}
