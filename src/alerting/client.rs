@@ -10,6 +10,7 @@ use url::Url;
 use super::format::{self, Message, Presentation, Subject};
 use super::mail;
 use crate::config::{AlertFormat, Destination};
+use crate::core::alert::Alert;
 use crate::core::limits::{
     DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX, DELIVERY_SECONDS_MAX,
 };
@@ -79,6 +80,20 @@ impl Client {
             return mail::tell(destination, presentation, subject, now).await;
         }
         match format::message(destination, presentation, subject, now) {
+            Some(message) => self.send(message, destination.timeout_seconds, now).await,
+            None => Answer::Accepted,
+        }
+    }
+
+    /// Tells `destination`, which forgets, of outages that last at `now`.
+    pub(super) async fn keep_up(
+        &self,
+        destination: &Destination,
+        presentation: &Presentation,
+        outages: &[(String, Alert)],
+        now: i64,
+    ) -> Answer {
+        match format::upkeep(destination, presentation, outages, now) {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
             None => Answer::Accepted,
         }

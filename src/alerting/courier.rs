@@ -4,7 +4,7 @@
 //! Protocol: of each service only the oldest delivery is taken, and none is taken again before its attempt is noted,
 //! so order per service and destination holds. Up to [`DELIVERIES_IN_FLIGHT_MAX`] are in flight. Once the destination
 //! as a whole does not answer, one probe at a time is, by the retry schedule, until it answers; then everything that
-//! waited for it is due at once.
+//! waited for it is due at once. A destination that forgets is kept up by `upkeep`, in turn with what is delivered.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use super::client::{Answer, Client};
 use super::format::{Presentation, Subject};
 use super::heartbeat::Pulse;
+use super::upkeep::{self, Page, Upkeep};
 use crate::clock::Clock;
 use crate::config::{AlertFormat, Destination};
 use crate::core::limits::{
@@ -48,6 +49,8 @@ pub struct Courier {
     /// What was taken and waits for room; each becomes one message.
     waiting: VecDeque<Vec<DueDelivery>>,
     failing: Option<Failing>,
+    /// Where the destination forgets.
+    upkeep: Option<Upkeep>,
 }
 
 /// A destination that as a whole does not answer.
@@ -57,10 +60,17 @@ struct Failing {
     next_probe: i64,
 }
 
-/// A message whose attempt has ended and is noted.
+/// A message that has ended, and is noted.
 struct Landed {
-    answer: Answer,
+    what: What,
     was_probe: bool,
+}
+
+enum What {
+    /// An attempt to deliver.
+    Delivery(Answer),
+    /// What is told again.
+    Upkeep(Page),
 }
 
 impl Courier {
@@ -74,6 +84,7 @@ impl Courier {
         clock: Clock,
     ) -> Self {
         let raised = store.raised();
+        let upkeep = destination.format.forgets().then(Upkeep::new);
         Self {
             destination,
             store,
@@ -85,6 +96,7 @@ impl Courier {
             in_flight: JoinSet::new(),
             waiting: VecDeque::new(),
             failing: None,
+            upkeep,
         }
     }
 
@@ -129,6 +141,7 @@ impl Courier {
             let Some(bundle) = self.waiting.pop_front() else { break };
             self.send(bundle, now);
         }
+        self.keep_up(now);
         let sending = self.in_flight.len() + self.waiting.len();
         Ok(if sending == 0 { Step::Idle } else { Step::Sending(sending) })
     }
@@ -149,6 +162,28 @@ impl Courier {
         Ok(())
     }
 
+    /// Tells a destination that forgets of the next outages, if that is due at `now` and nothing is on its way.
+    fn keep_up(&mut self, now: i64) {
+        let is_alone = self.in_flight.is_empty() && self.waiting.is_empty();
+        let may_probe = self.room_for_any(now) > 0;
+        let Some(upkeep) = self.upkeep.as_mut().filter(|upkeep| upkeep.is_due(now)) else { return };
+        if !is_alone {
+            upkeep.waits();
+            return;
+        }
+        if !may_probe {
+            return;
+        }
+        let after = upkeep.begin(now);
+        let (client, store) = (self.client.clone(), self.store.clone());
+        let (destination, presentation) = (self.destination.clone(), self.presentation.clone());
+        let was_probe = self.failing.is_some();
+        self.in_flight.spawn(async move {
+            let page = upkeep::post(&store, &client, &destination, &presentation, after, now).await;
+            Landed { what: What::Upkeep(page), was_probe }
+        });
+    }
+
     /// Waits until everything that is in flight has ended and is noted.
     pub async fn settle(&mut self) {
         while let Some(landed) = self.in_flight.join_next().await {
@@ -156,8 +191,15 @@ impl Courier {
         }
     }
 
-    /// How many messages may go on their way at `now`.
+    /// How many deliveries may go on their way at `now`.
     fn room(&self, now: i64) -> usize {
+        // The turn of others is for a destination that answers; else a probe is whatever there is.
+        let holds = |upkeep: &Upkeep| upkeep.holds(now) && self.failing.is_none();
+        if self.upkeep.as_ref().is_some_and(holds) { 0 } else { self.room_for_any(now) }
+    }
+
+    /// How many messages may go on their way at `now`.
+    fn room_for_any(&self, now: i64) -> usize {
         let room_max = match &self.failing {
             None => DELIVERIES_IN_FLIGHT_MAX,
             // One further ahead than any pause was set by a clock that has gone back since.
@@ -195,7 +237,7 @@ impl Courier {
                 attempt
             });
             note(&store, attempts.collect()).await;
-            Landed { answer, was_probe }
+            Landed { what: What::Delivery(answer), was_probe }
         });
     }
 
@@ -208,7 +250,17 @@ impl Courier {
         };
         let now = self.clock.now();
         let destination = &self.destination.name;
-        match (&landed.answer, &mut self.failing) {
+        let answer = match &landed.what {
+            What::Delivery(answer) => answer,
+            What::Upkeep(page) => {
+                if let Some(upkeep) = &mut self.upkeep {
+                    upkeep.end(page, destination, now);
+                }
+                let Some(answer) = page.answer() else { return };
+                answer
+            }
+        };
+        match (answer, &mut self.failing) {
             (Answer::Unable { error, retry_after_seconds }, None) => {
                 warn!(?destination, reason = ?error, "the destination fails; one probe at a time until it answers");
                 let pause = pause(1, *retry_after_seconds);

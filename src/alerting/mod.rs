@@ -9,6 +9,7 @@ mod format;
 mod heartbeat;
 mod mail;
 mod trial;
+mod upkeep;
 mod watchman;
 
 pub use client::{Client, ClientError};

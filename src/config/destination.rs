@@ -112,6 +112,11 @@ impl AlertFormat {
         }
     }
 
+    /// Whether what was delivered has to be posted again for as long as it lasts.
+    pub fn forgets(self) -> bool {
+        self == Self::Alertmanager
+    }
+
     /// Whether alerts of this kind may go out together. What resolves an incident has to name it.
     pub fn bundles(self, kind: Kind) -> bool {
         self != Self::Pagerduty || kind != Kind::Recovered

@@ -244,6 +244,11 @@ impl Route {
         self.kinds.contains(&alert.kind) && self.takes_service(&alert.service)
     }
 
+    /// The kinds that it is told of while an outage lasts.
+    pub fn kinds_of_outages(&self) -> Vec<Kind> {
+        self.kinds.iter().copied().filter(|kind| *kind != Kind::Recovered).collect()
+    }
+
     /// Whether anything of the service `name` goes this way.
     pub fn takes_service(&self, name: &Name) -> bool {
         self.services.as_ref().is_none_or(|globs| globs.is_match(name.as_str()))

@@ -190,6 +190,15 @@ pub const LOG_LINES_WAITING_MAX: usize = 10_000;
 /// File descriptors that are not for callers: the database, alerts, logs.
 pub const FILES_RESERVED: u64 = 64;
 
+/// How often an outage that lasts is posted again to a destination that forgets.
+pub const UPKEEP_EVERY_SECONDS: i64 = 60;
+
+/// For how long such a post holds: long enough for some to fail, short enough to end what nobody watches any more.
+pub const UPKEEP_HOLDS_SECONDS: i64 = 600;
+
+/// Outages that are looked at, and posted together.
+pub const UPKEEP_OUTAGES_MAX: usize = 500;
+
 /// Attempts after which a delivery keeps to its own schedule, whatever becomes of others.
 pub const REVIVED_ATTEMPTS_MAX: i64 = 6;
 

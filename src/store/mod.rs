@@ -8,6 +8,7 @@ mod health;
 mod history;
 mod listening;
 mod open;
+mod outages;
 mod raise;
 mod reads;
 mod rows;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use health::Health;
 pub use open::{OpenError, Opened, open};
+pub use outages::OutagesTold;
 pub use reads::Summary;
 pub use services::{Known, ListAfter, Recorded, Recording};
 use sqlx::SqlitePool;

@@ -260,3 +260,12 @@ pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
         attempts: row.try_get::<i64, _>(2 + ALERT_COLUMNS)?.clamp(0, ATTEMPTS_SHOWN_MAX),
     })
 }
+
+/// A row of `OUTAGES_TOLD`: where it stands in the order, and whether it has an alert, which [`due_delivery`] reads.
+pub(super) fn outage(row: &SqliteRow) -> Result<(Cursor, bool), sqlx::Error> {
+    let seq: Option<i64> = row.try_get(0)?;
+    Ok((
+        Cursor { second: row.try_get("place_second")?, id: row.try_get("place_id")? },
+        seq.is_some(),
+    ))
+}

@@ -351,6 +351,36 @@ statements! {
         ORDER BY d.next_attempt, d.alert
         LIMIT ?3";
 
+    /// Of up to `?5` services in an outage, after the cursor (`?3`, `?4`): the newest alert of it, of the kinds of `?2`,
+    /// that the destination `?1` was told of, unless its end was raised since; and the service's place in the order.
+    OUTAGES_TOLD = "
+        SELECT
+            a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
+            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, 0,
+            coalesce(s.reminded_at, s.outage_since) AS place_second, s.id AS place_id
+        FROM services AS s
+        LEFT JOIN alerts AS a ON a.seq = (
+            SELECT max((
+                SELECT told.seq
+                FROM alerts AS told
+                CROSS JOIN deliveries AS d ON d.alert = told.seq AND d.destination = ?1
+                WHERE told.service = s.name AND told.kind = kind.value AND told.about >= s.outage_since
+                    AND told.outage_since = s.outage_since AND d.state = 'delivered'
+                ORDER BY told.about DESC
+                LIMIT 1
+            ))
+            FROM json_each(?2) AS kind
+        ) AND NOT EXISTS (
+            SELECT 1
+            FROM alerts AS ending
+            WHERE ending.service = s.name AND ending.kind = 'recovered' AND ending.about >= coalesce(a.last_ping, 0)
+                AND ending.outage_since = s.outage_since AND ending.seq > a.seq
+        )
+        WHERE s.outage_since IS NOT NULL AND coalesce(s.reminded_at, s.outage_since) >= ?3
+            AND (coalesce(s.reminded_at, s.outage_since), s.id) > (?3, ?4)
+        ORDER BY coalesce(s.reminded_at, s.outage_since), s.id
+        LIMIT ?5";
+
     /// Removes up to `?2` alerts raised before `?1`, but none on its way and none of an outage that lasts.
     ALERTS_PURGE = "
         DELETE FROM alerts WHERE seq IN (

@@ -310,7 +310,7 @@ async fn alertmanager_keeps_an_alert_up_until_its_service_recovers() {
       "description": "Expected every 10m (grace 0s). Last ping: 2026-11-25T09:40:00Z.",
       "summary": "OVERDUE <!channel> & @ever…: 10 min late. Expected by 09:50 UTC. Last success 09:40. Name: <!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾"
     },
-    "endsAt": "2027-11-24T10:00:01Z",
+    "endsAt": "2026-11-25T10:10:01Z",
     "labels": {
       "alertname": "OverdueService",
       "service": "<!channel> & @everyone **b** \"q\" [x](https://evil.example) 💾",
@@ -334,6 +334,8 @@ async fn alertmanager_gets_each_alert_where_its_whole_address_is_given_too() {
     let mut office = Office::of("alertmanager", "/api/v2/alerts").await;
     office.silence("job", 12).await;
     let got = office.deliver().await;
-    assert_eq!(got.len(), 12);
+    let is_one = |got: &&Got| got.body.as_array().unwrap().len() == 1;
+    // The others keep up what was delivered.
+    assert_eq!(got.iter().filter(is_one).count(), 12);
     assert!(got.iter().all(|got| got.uri == "/api/v2/alerts"));
 }

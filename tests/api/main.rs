@@ -22,4 +22,5 @@ mod schedules;
 mod services;
 mod signals;
 mod sweeps;
+mod upkeep;
 mod watchman;

@@ -5,21 +5,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse as _;
+use axum::http::HeaderMap;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,8 +48,71 @@ pub enum Reply {
     Status(u16),
     /// This status, and to come back after so many seconds.
     RetryAfter(u16, u32),
+    /// 200, after so many milliseconds.
+    Slow(u64),
+    /// The connection is reset once the request is read.
+    Reset,
     /// Never.
     Hang,
+}
+
+/// What the connections of a receiver share.
+#[derive(Clone)]
+struct Post {
+    sender: mpsc::UnboundedSender<Got>,
+    next: Arc<Mutex<VecDeque<Reply>>>,
+    otherwise: Arc<Mutex<Reply>>,
+}
+
+/// Serves one connection to its end.
+async fn converse(stream: TcpStream, post: Post) {
+    let reset = Arc::new(Notify::new());
+    let ours = Arc::clone(&reset);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let (post, ours) = (post.clone(), Arc::clone(&ours));
+        Box::pin(async move { Ok::<_, Infallible>(reply(request, &post, &ours).await) })
+    });
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let mut connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+    tokio::select! {
+        _ = &mut connection => {}
+        () = reset.notified() => {
+            // Closed so, it sends no end but a reset.
+            let stream = connection.into_parts().io.into_inner();
+            stream.set_zero_linger().unwrap();
+        }
+    }
+}
+
+async fn reply(
+    request: hyper::Request<Incoming>,
+    post: &Post,
+    reset: &Notify,
+) -> hyper::Response<String> {
+    let (head, body) = request.into_parts();
+    let bytes = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let (method, uri) = (head.method.to_string(), head.uri.to_string());
+    let _ = post.sender.send(Got { method, uri, headers: head.headers, body, bytes });
+    let next = post.next.lock().unwrap().pop_front();
+    let reply = next.unwrap_or(*post.otherwise.lock().unwrap());
+    let response = hyper::Response::builder();
+    let response = match reply {
+        Reply::Status(status) => response.status(status),
+        Reply::RetryAfter(status, seconds) => {
+            response.status(status).header("retry-after", seconds.to_string())
+        }
+        Reply::Slow(ms) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            response.status(200)
+        }
+        Reply::Reset => {
+            reset.notify_one();
+            std::future::pending().await
+        }
+        Reply::Hang => std::future::pending().await,
+    };
+    response.body(String::new()).unwrap()
 }
 
 /// A receiver of alerts on a real socket, whose answers can be set.
@@ -71,34 +134,12 @@ impl Receiver {
         let (sender, got) = mpsc::unbounded_channel();
         let replies = Arc::new(Mutex::new(VecDeque::new()));
         let usual = Arc::new(Mutex::new(Reply::Status(200)));
-        let (next, otherwise) = (Arc::clone(&replies), Arc::clone(&usual));
-        let router = Router::new().fallback(move |request: Request| {
-            let (sender, next, otherwise) =
-                (sender.clone(), Arc::clone(&next), Arc::clone(&otherwise));
-            async move {
-                let (head, body) = request.into_parts();
-                let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-                let bytes = body.to_vec();
-                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-                let (method, uri) = (head.method.to_string(), head.uri.to_string());
-                let _ = sender.send(Got { method, uri, headers: head.headers, body, bytes });
-                let reply = next.lock().unwrap().pop_front().unwrap_or(*otherwise.lock().unwrap());
-                match reply {
-                    Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-                    Reply::RetryAfter(status, seconds) => {
-                        let status = StatusCode::from_u16(status).unwrap();
-                        (status, [("retry-after", seconds.to_string())]).into_response()
-                    }
-                    Reply::Hang => std::future::pending().await,
-                }
+        let post = Post { sender, next: Arc::clone(&replies), otherwise: Arc::clone(&usual) };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(converse(stream, post.clone()));
             }
         });
-        tokio::spawn(overdue::http::serve(
-            listener,
-            router,
-            overdue::http::ServerLimits::default(),
-            tokio_util::sync::CancellationToken::new(),
-        ));
         Self { address, got, replies, usual }
     }
 

@@ -1,51 +1,67 @@
 //! `alertmanager`: Prometheus Alertmanager's API v2, <https://prometheus.io/docs/alerting/latest/alerts_api/>.
 //!
-//! Alertmanager resolves what is not posted again within its `resolve_timeout`, but only where no `endsAt` is given: one
-//! in the future keeps the alert up until then. So an outage is posted once, with an end far ahead, and its recovery,
-//! under the same labels, with the true one.
+//! An alert lasts until its `endsAt`, and Alertmanager keeps it in memory only. So an outage is posted with an end some
+//! minutes ahead, and again every minute while it lasts (see `upkeep`); its recovery, under the same labels, has the true
+//! end. Where nobody watches any more it ends by itself.
 
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{Message, Presentation, Subject};
 use crate::core::alert::{Alert, Kind, MonitorAlert};
-use crate::core::limits::{MONITOR_FAILING_EVERY_SECONDS, WEEK_SECONDS};
+use crate::core::limits::{MONITOR_FAILING_EVERY_SECONDS, UPKEEP_HOLDS_SECONDS};
 use crate::core::text;
 
 /// Where alerts are posted, below the address of Alertmanager itself.
 const PATH: [&str; 3] = ["api", "v2", "alerts"];
 
-/// An outage of which nobody tells the end is over after so long: a year, so that none stays for ever.
-const OUTAGE_SECONDS_MAX: i64 = 52 * WEEK_SECONDS;
-
 /// The monitor's own trouble is told again every hour while it lasts, and nobody tells its end where the process ends.
 const MONITOR_SECONDS_MAX: i64 = 2 * MONITOR_FAILING_EVERY_SECONDS;
 
 pub(super) fn message(
-    mut uri: Url,
+    uri: Url,
     subject: Subject<'_>,
     presentation: &Presentation,
     now: i64,
 ) -> Message {
+    let of = |alert: &Alert| of_service(alert, presentation, now);
+    posted(
+        uri,
+        match subject {
+            Subject::One(delivery) => vec![of(&delivery.alert)],
+            Subject::Many(deliveries) => deliveries.iter().map(|each| of(&each.alert)).collect(),
+            Subject::Monitor(alert) => vec![of_monitor(alert, presentation, now)],
+        },
+    )
+}
+
+/// That the outages of `alerts` last.
+pub(super) fn upkeep<'a>(
+    uri: Url,
+    alerts: impl Iterator<Item = &'a Alert>,
+    presentation: &Presentation,
+    now: i64,
+) -> Message {
+    // As if it had been raised now, or its words would begin with how late they are.
+    let fresh = alerts.map(|alert| Alert { created_at: now, ..alert.clone() });
+    posted(uri, fresh.map(|alert| of_service(&alert, presentation, now)).collect())
+}
+
+fn posted(mut uri: Url, alerts: Vec<Value>) -> Message {
     if !uri.path().ends_with("/api/v2/alerts")
         && let Ok(mut parts) = uri.path_segments_mut()
     {
         parts.pop_if_empty().extend(PATH);
     }
-    let of = |alert: &Alert| of_service(alert, presentation, now);
-    let alerts = match subject {
-        Subject::One(delivery) => vec![of(&delivery.alert)],
-        Subject::Many(deliveries) => deliveries.iter().map(|each| of(&each.alert)).collect(),
-        Subject::Monitor(alert) => vec![of_monitor(alert, presentation, now)],
-    };
     Message::json(uri, Value::Array(alerts).to_string())
 }
 
 fn of_service(alert: &Alert, presentation: &Presentation, now: i64) -> Value {
-    let ends_at = match alert.kind {
+    let ends_at = if alert.kind == Kind::Recovered {
         // The last ping may be ahead of the clock, and an end before the beginning would be refused.
-        Kind::Recovered => alert.about.min(now).max(alert.outage_since),
-        Kind::Overdue | Kind::Failed | Kind::Reminder => now + OUTAGE_SECONDS_MAX,
+        alert.about.min(now).max(alert.outage_since)
+    } else {
+        now + UPKEEP_HOLDS_SECONDS
     };
     let last_ping = alert.last_ping.map_or_else(|| "never".to_owned(), text::rfc3339);
     let description =

@@ -52,6 +52,13 @@ impl Message {
     fn json(uri: Url, body: String) -> Self {
         Self { uri, body: Some(body), content_type: "application/json", headers: Vec::new() }
     }
+
+    /// Adds the headers of the destination, and those of Standard Webhooks.
+    fn sign(&mut self, destination: &Destination, id: &str, now: i64) {
+        let body = self.body.as_deref().unwrap_or_default();
+        let signed = signature::headers(id, now, body, &destination.secrets);
+        self.headers.extend(destination.headers.iter().cloned().chain(signed));
+    }
 }
 
 /// The request that tells `destination` of `subject` as it leaves at `now`; `None` where its format has no words for it.
@@ -73,9 +80,23 @@ pub(super) fn message(
         // Not a request: see `mail`.
         AlertFormat::Email => return None,
     };
-    let body = message.body.as_deref().unwrap_or_default();
-    let signed = signature::headers(subject.id(), now, body, &destination.secrets);
-    message.headers.extend(destination.headers.iter().cloned().chain(signed));
+    message.sign(destination, subject.id(), now);
+    Some(message)
+}
+
+/// The request that tells `destination` that these outages, each by its last alert and that one's id, last at `now`;
+/// `None` where its format forgets nothing.
+pub(super) fn upkeep(
+    destination: &Destination,
+    presentation: &Presentation,
+    outages: &[(String, Alert)],
+    now: i64,
+) -> Option<Message> {
+    let (first, _) = outages.first().filter(|_| destination.format.forgets())?;
+    let alerts = outages.iter().map(|(_, alert)| alert);
+    let mut message = alertmanager::upkeep(destination.uri.clone(), alerts, presentation, now);
+    // No alert's own id: a receiver that knows that one would throw this away.
+    message.sign(destination, &format!("{first}-{now}"), now);
     Some(message)
 }
 
