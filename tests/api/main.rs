@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alertmanager;
 mod alerts;
 mod bad_input;
 mod browsers_and_proxies;
