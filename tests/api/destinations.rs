@@ -17,7 +17,10 @@ async fn house_for(destinations: &[&Destination]) -> House {
 }
 
 async fn deliver(house: &House, destination: &Destination) {
-    let mut courier = house.courier(destination);
+    deliver_with(house, &mut house.courier(destination)).await;
+}
+
+async fn deliver_with(house: &House, courier: &mut overdue::alerting::Courier) {
     while courier.step(house.clock.now()).await.unwrap() != overdue::alerting::Step::Idle {
         courier.settle().await;
     }
@@ -129,4 +132,91 @@ async fn deliveries_to_a_destination_that_left_the_settings_are_given_up_and_say
         house.texts("SELECT state || ': ' || last_error FROM deliveries").await,
         ["given_up: the destination has left the settings"]
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_counts_against_the_destination_and_is_retried_under_the_same_id()
+ {
+    let mut receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&[&destination]).await;
+    house.ping("name=a&frequency=10m&timestamp=1000").await;
+    house.sweep_at(TEN + 1).await;
+    receiver.then([Reply::Reset]);
+    let mut courier = house.courier(&destination);
+    courier.step(TEN + 1).await.unwrap();
+    courier.settle().await;
+    let noted = house
+        .texts("SELECT state || ' ' || destination_failed || ': ' || last_error FROM deliveries")
+        .await;
+    assert!(noted[0].starts_with("pending 1: no answer: Connection reset by peer"), "{noted:?}");
+    assert_eq!(courier.step(TEN + 5).await, Ok(overdue::alerting::Step::Idle), "one probe, later");
+    house.clock.set(TEN + 7);
+    assert_eq!(courier.step(TEN + 7).await, Ok(overdue::alerting::Step::Sending(1)));
+    courier.settle().await;
+    let (first, second) = (receiver.next().await, receiver.next().await);
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    assert_eq!((&first.body["attempt"], &second.body["attempt"]), (&1.into(), &2.into()));
+    assert_eq!(house.texts("SELECT state FROM deliveries").await, ["delivered"]);
+}
+
+#[tokio::test]
+async fn a_receiver_slower_than_a_second_costs_others_nothing_and_gets_each_alert_once() {
+    let (mut slow, mut well) = (Receiver::start().await, Receiver::start().await);
+    // The first alert is answered late, the others at once.
+    slow.then([Reply::Slow(1200)]);
+    let (to_slow, to_well) = (named("slow", &slow), named("well", &well));
+    let house = house_for(&[&to_slow, &to_well]).await;
+    for name in ["a", "b", "c"] {
+        house.ping(&format!("name={name}&frequency=10m&timestamp=1000")).await;
+    }
+    house.sweep_at(TEN + 1).await;
+    let mut courier = house.courier(&to_slow);
+    assert_eq!(courier.step(TEN + 1).await, Ok(overdue::alerting::Step::Sending(3)));
+    deliver(&house, &to_well).await;
+    assert_eq!(well.rest().len(), 3);
+    // The other services of the slow one did not wait for the first either.
+    let waiting =
+        "SELECT count(*) FROM deliveries WHERE destination = 'slow' AND state = 'pending'";
+    while house.count(waiting).await > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.count(waiting).await, 1, "its answer is still to come");
+    courier.settle().await;
+    assert_eq!(courier.step(TEN + 2).await, Ok(overdue::alerting::Step::Idle));
+    assert_eq!(slow.rest().len(), 3);
+    assert_eq!(
+        house.texts("SELECT DISTINCT state || ' ' || attempts FROM deliveries").await,
+        ["delivered 1"]
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_that_cannot_take_more_is_left_alone_for_as_long_as_it_asks() {
+    let mut receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&[&destination]).await;
+    for name in ["a", "b", "c"] {
+        house.ping(&format!("name={name}&frequency=10m&timestamp=1000")).await;
+    }
+    house.sweep_at(TEN + 1).await;
+    receiver.usually(Reply::RetryAfter(429, 40));
+    let mut courier = house.courier(&destination);
+    courier.step(TEN + 1).await.unwrap();
+    courier.settle().await;
+    assert_eq!(receiver.rest().len(), 3);
+    house.ping("name=d&frequency=10m&timestamp=1000").await;
+    house.sweep_at(TEN + 40).await;
+    assert_eq!(courier.step(TEN + 40).await, Ok(overdue::alerting::Step::Idle), "new ones, too");
+    // A second that is longer than any pause may be is cut to an hour.
+    receiver.usually(Reply::RetryAfter(503, 999_999));
+    house.clock.set(TEN + 41);
+    courier.step(TEN + 41).await.unwrap();
+    courier.settle().await;
+    assert_eq!(receiver.rest().len(), 1, "one probe");
+    receiver.usually(Reply::Status(200));
+    assert_eq!(courier.step(TEN + 41 + 3599).await, Ok(overdue::alerting::Step::Idle));
+    house.clock.set(TEN + 41 + 3600);
+    deliver_with(&house, &mut courier).await;
+    assert_eq!(receiver.rest().len(), 4);
 }
