@@ -72,7 +72,7 @@ pub async fn run(invocation: Invocation) -> Result<(), AppError> {
         Invocation::Sink(options) => receive(&options, stop).await,
         Invocation::CheckConfig(config) => check_config::print(&config).map_err(AppError::Output),
         Invocation::TestAlert(config, destinations) => {
-            let (client, now) = (Client::new()?, Clock::system().now());
+            let (client, now) = (Client::trusting(&config.authorities)?, Clock::system().now());
             let accepted =
                 test_alert::send(&destinations, &client, &presentation(&config), now).await;
             if accepted { Ok(()) } else { Err(AppError::NotAccepted) }
@@ -209,7 +209,7 @@ impl App {
         let writer = tokio::spawn(opened.writer.run());
         let summary = store.summary(clock.now()).await?;
         warn_of_untold(&store, config).await?;
-        let client = Client::new()?;
+        let client = Client::trusting(&config.authorities)?;
         let presentation = presentation(config);
         let pulse = Pulse::default();
         let couriers = config.destinations.iter().map(|destination| {

@@ -65,6 +65,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..60)
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "as naive as can be")]
 /// The rules as one would tell them to a friend, with nothing optimised or shared.
 #[derive(Clone, Default)]
 struct Model {

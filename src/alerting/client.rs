@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use super::format::{self, Message, Presentation, Subject};
@@ -44,7 +46,10 @@ pub enum ClientError {
 
 /// A client; cheap to clone, and sharing its connections.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    http: reqwest::Client,
+    authorities: Arc<[CertificateDer<'static>]>,
+}
 
 impl Client {
     /// A client that trusts the compiled-in certificate authorities.
@@ -52,20 +57,31 @@ impl Client {
     /// # Errors
     /// [`ClientError`], which does not happen unless this program is broken.
     pub fn new() -> Result<Self, ClientError> {
-        let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        Self::trusting(&[])
+    }
+
+    /// A client that trusts these certificate authorities, too.
+    ///
+    /// # Errors
+    /// The same, and that one of them is no certificate.
+    pub fn trusting(authorities: &[CertificateDer<'static>]) -> Result<Self, ClientError> {
+        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        for authority in authorities {
+            roots.add(authority.clone())?;
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = reqwest::Client::builder()
+        let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(DELIVERY_CONNECT_SECONDS_MAX))
             .user_agent(concat!("overdue/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self(client))
+        Ok(Self { http, authorities: authorities.into() })
     }
 
     /// Tells `destination` of `subject` at `now`.
@@ -77,7 +93,7 @@ impl Client {
         now: i64,
     ) -> Answer {
         if destination.format == AlertFormat::Email {
-            return mail::tell(destination, presentation, subject, now).await;
+            return mail::tell(destination, &self.authorities, presentation, subject, now).await;
         }
         match format::message(destination, presentation, subject, now) {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
@@ -107,9 +123,9 @@ impl Client {
 
     async fn send(&self, message: Message, timeout_seconds: u64, now: i64) -> Answer {
         let mut request = match message.body {
-            None => self.0.get(message.uri),
+            None => self.http.get(message.uri),
             Some(body) => {
-                self.0.post(message.uri).header(CONTENT_TYPE, message.content_type).body(body)
+                self.http.post(message.uri).header(CONTENT_TYPE, message.content_type).body(body)
             }
         };
         for (name, value) in message.headers {
@@ -147,5 +163,16 @@ fn why(error: &reqwest::Error, timeout_seconds: u64) -> String {
         reason = inner;
     }
     let what = if error.is_connect() { "no connection" } else { "no answer" };
-    format!("{what}: {reason}").chars().take(DELIVERY_ERROR_CHARS_MAX).collect()
+    format!("{what}: {}", explained(reason)).chars().take(DELIVERY_ERROR_CHARS_MAX).collect()
+}
+
+/// A reason, and where an authority is not known, how to make it known: TLS says that in one word.
+pub(super) fn explained(reason: &dyn std::error::Error) -> String {
+    let reason = reason.to_string();
+    if reason.ends_with("UnknownIssuer") {
+        return format!(
+            "{reason}: to trust an authority of your own, name its file in SSL_CERT_FILE"
+        );
+    }
+    reason
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::CertificateDer;
 use tracing::warn;
 
-use super::client::Answer;
+use super::client::{Answer, explained};
 use super::format::{Presentation, Subject, mail};
 use crate::config::Destination;
 use crate::core::limits::{DELIVERY_CONNECT_SECONDS_MAX, DELIVERY_ERROR_CHARS_MAX};
@@ -24,12 +25,13 @@ const GOODBYE_MS_MAX: u64 = 500;
 /// Tells `destination` of `subject` at `now`, by mail.
 pub(super) async fn tell(
     destination: &Destination,
+    authorities: &[CertificateDer<'static>],
     presentation: &Presentation,
     subject: Subject<'_>,
     now: i64,
 ) -> Answer {
     let seconds = destination.timeout_seconds;
-    let sent = send(destination, presentation, subject, now);
+    let sent = send(destination, authorities, presentation, subject, now);
     match tokio::time::timeout(Duration::from_secs(seconds), sent).await {
         Ok(Ok(mut connection)) => {
             let goodbye = Duration::from_millis(GOODBYE_MS_MAX);
@@ -48,6 +50,7 @@ pub(super) async fn tell(
 /// Sends it, and returns the connection once the mail is accepted.
 async fn send(
     destination: &Destination,
+    authorities: &[CertificateDer<'static>],
     presentation: &Presentation,
     subject: Subject<'_>,
     now: i64,
@@ -57,7 +60,7 @@ async fn send(
         .map_err(|error| Answer::Refused { error: error.to_string() })?
         .formatted();
     let hello = ClientId::Domain(mailing.from.domain().to_owned());
-    let tls = || TlsParameters::new(mailing.host.clone()).map_err(unable);
+    let tls = || trusting(&mailing.host, authorities).map_err(unable);
     let on_connect = mailing.tls_on_connect.then(tls).transpose()?;
     let (server, wait) =
         ((mailing.host.as_str(), mailing.port), Duration::from_secs(DELIVERY_CONNECT_SECONDS_MAX));
@@ -79,6 +82,15 @@ async fn send(
         warn!(destination = ?destination.name, reason = why(&error), "a recipient is refused; the others have the mail");
     }
     Ok(connection)
+}
+
+/// TLS with the server `host`, which has to show that it is that one.
+fn trusting(host: &str, authorities: &[CertificateDer<'static>]) -> Result<TlsParameters, Error> {
+    let mut tls = TlsParameters::builder(host.to_owned());
+    for authority in authorities {
+        tls = tls.add_root_certificate(Certificate::from_der(authority.to_vec())?);
+    }
+    tls.build()
 }
 
 /// Offers the mail to every recipient. One that is refused for good, which is returned, keeps it from no other.
@@ -120,7 +132,7 @@ fn why(error: &Error) -> String {
     }
     let what = match error.status() {
         Some(code) => format!("it answered {code}: {reason}"),
-        None => format!("no answer: {reason}"),
+        None => format!("no answer: {}", explained(reason)),
     };
     let shown = what.chars().map(|c| if c.is_control() { ' ' } else { c });
     shown.take(DELIVERY_ERROR_CHARS_MAX).collect()

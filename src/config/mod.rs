@@ -1,5 +1,6 @@
 //! Every setting: flag before environment before `overdue.toml` before default.
 
+mod authorities;
 mod destination;
 mod environment;
 mod keys;
@@ -18,6 +19,7 @@ use environment::{client_ip_header, listen, on_fly, refuse_unknown_variables, va
 use jiff::tz::TimeZone;
 pub use keys::{Key, KeyKind, Keys};
 pub use mail::Mailing;
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
@@ -189,6 +191,8 @@ type Field = fn(&Settings) -> &Option<String>;
 pub struct Config {
     /// Where alerts go.
     pub destinations: Vec<Destination>,
+    /// Certificate authorities that are trusted beside those that are compiled in.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// How long delivered alerts are kept, in seconds.
     pub alert_history_seconds: i64,
     /// Where the state is.
@@ -298,6 +302,7 @@ impl Settings {
         let config = Config {
             destinations: noted(&mut errors, Self::destinations(&pick, file.as_ref()))
                 .unwrap_or_default(),
+            authorities: noted(&mut errors, authorities::read(environment)).unwrap_or_default(),
             alert_history_seconds: read(
                 &mut errors,
                 pick("alert_history", |s| &s.alert_history),

@@ -205,6 +205,9 @@ pub const REVIVED_ATTEMPTS_MAX: i64 = 6;
 /// Symbolic links that are followed to a database that is not there yet.
 pub const LINKS_MAX: usize = 8;
 
+/// The largest file of certificate authorities.
+pub const AUTHORITIES_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// How long a destination may take to answer.
 pub const DELIVERY_SECONDS_MAX: u64 = 10;
 

@@ -23,6 +23,15 @@ macro_rules! service_columns {
     };
 }
 
+/// The columns of an alert behind its place and its id, as `rows::due_delivery` reads them.
+macro_rules! alert_columns {
+    () => {
+        "a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
+            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, a.cron, a.tz, a.description, a.last_success,
+            a.last_duration_ms, a.running_since, a.failed, a.exit_status, a.log"
+    };
+}
+
 statements! {
     /// The rows of the services named in `?1`, an array of names, and the newest row of the history.
     SERVICES_BY_NAME = concat!("
@@ -334,11 +343,8 @@ statements! {
 
     /// Up to `?3` deliveries that the destination `?1` has to make at `?2`, with their alerts, the longest due first;
     /// of each service only the oldest.
-    DELIVERIES_DUE = "
-        SELECT
-            a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
-            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, a.cron, a.tz, a.description, a.last_success,
-            a.last_duration_ms, a.running_since, a.failed, a.exit_status, a.log, d.attempts
+    DELIVERIES_DUE = concat!("
+        SELECT ", alert_columns!(), ", d.attempts
         FROM deliveries AS d
         CROSS JOIN alerts AS a ON a.seq = d.alert
         WHERE d.destination = ?1 AND d.state = 'pending' AND d.next_attempt <= ?2
@@ -349,14 +355,12 @@ statements! {
                     AND earlier.state = 'pending' AND earlier.alert < d.alert
             )
         ORDER BY d.next_attempt, d.alert
-        LIMIT ?3";
+        LIMIT ?3");
 
     /// Of up to `?5` services in an outage, after the cursor (`?3`, `?4`): the newest alert of it, of the kinds of `?2`,
     /// that the destination `?1` was told of, unless its end was raised since; and the service's place in the order.
-    OUTAGES_TOLD = "
-        SELECT
-            a.seq, a.id, a.service, a.kind, a.about, a.created_at, a.outage_since, a.frequency, a.grace, a.last_ping,
-            a.deadline, a.reason, a.uncertain_from, a.uncertain_to, 0,
+    OUTAGES_TOLD = concat!("
+        SELECT ", alert_columns!(), ", 0,
             coalesce(s.reminded_at, s.outage_since) AS place_second, s.id AS place_id
         FROM services AS s
         LEFT JOIN alerts AS a ON a.seq = (
@@ -379,7 +383,7 @@ statements! {
         WHERE s.outage_since IS NOT NULL AND coalesce(s.reminded_at, s.outage_since) >= ?3
             AND (coalesce(s.reminded_at, s.outage_since), s.id) > (?3, ?4)
         ORDER BY coalesce(s.reminded_at, s.outage_since), s.id
-        LIMIT ?5";
+        LIMIT ?5");
 
     /// Removes up to `?2` alerts raised before `?1`, but none on its way and none of an outage that lasts.
     ALERTS_PURGE = "

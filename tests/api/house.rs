@@ -74,9 +74,22 @@ pub fn destinations_of(file: &str) -> Result<Vec<Destination>, ConfigError> {
 
 /// What a file of settings comes to.
 pub fn config_of(file: &str) -> Result<Config, ConfigError> {
+    settings_of(file, &[], &[])
+}
+
+/// The same, among these variables, and beside these files.
+pub fn settings_of(
+    file: &str,
+    variables: &[(&str, &str)],
+    files: &[(&str, &str)],
+) -> Result<Config, ConfigError> {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("overdue.toml"), file).unwrap();
-    let environment = Environment { variables: Vec::new(), folder: folder.path().to_owned() };
+    for (name, text) in files.iter().chain(&[("overdue.toml", file)]) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let environment =
+        Environment { variables: variables.collect(), folder: folder.path().to_owned() };
     let command = <Settings as clap::Args>::augment_args(clap::Command::new("overdue"));
     let matches = command.get_matches_from(["overdue"]);
     let settings = <Settings as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();

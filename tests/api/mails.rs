@@ -1,106 +1,12 @@
 //! Mail, brought to a small SMTP server that speaks for itself.
 
-use std::sync::{Arc, Mutex};
-
 use overdue::alerting::Step;
 use overdue::config::Destination;
 use overdue::store::Rules;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 
 use crate::house::{House, TEN, destinations_of, rules};
-use crate::support::patiently;
-
-/// What a mail server was told in one connection.
-#[derive(Debug, Default)]
-struct Letter {
-    commands: Vec<String>,
-    /// Headers and text, as they came, but for the dots that SMTP doubles.
-    text: String,
-}
-
-/// Answers that are not the usual one: to a command that begins so, this.
-type Answers = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
-
-/// An SMTP server on a real socket, without TLS.
-struct PostOffice {
-    port: u16,
-    letters: mpsc::UnboundedReceiver<Letter>,
-    answers: Answers,
-}
-
-impl PostOffice {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (sender, letters) = mpsc::unbounded_channel();
-        let answers = Answers::default();
-        let ours = Arc::clone(&answers);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (sender, ours) = (sender.clone(), Arc::clone(&ours));
-                tokio::spawn(async move {
-                    let _ = sender.send(converse(stream, &ours).await);
-                });
-            }
-        });
-        Self { port, letters, answers }
-    }
-
-    fn answers(&self, command: &'static str, answer: &'static str) {
-        self.answers.lock().unwrap().push((command, answer));
-    }
-
-    async fn letter(&mut self) -> Letter {
-        patiently("a letter", self.letters.recv()).await.unwrap()
-    }
-}
-
-async fn converse(stream: TcpStream, answers: &Answers) -> Letter {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read).lines();
-    let mut letter = Letter::default();
-    let (mut answer, mut is_text) = ("220 here", false);
-    loop {
-        if !answer.is_empty() && write.write_all(format!("{answer}\r\n").as_bytes()).await.is_err()
-        {
-            return letter;
-        }
-        let Ok(Some(line)) = lines.next_line().await else { return letter };
-        if is_text {
-            is_text = line != ".";
-            answer = if is_text { "" } else { answer_to(".", answers) };
-            if is_text {
-                letter.text.push_str(line.strip_prefix('.').unwrap_or(&line));
-                letter.text.push('\n');
-            }
-            continue;
-        }
-        answer = answer_to(&line, answers);
-        is_text = answer.starts_with("354");
-        letter.commands.push(line);
-        if answer.starts_with("221") {
-            let _ = write.write_all(b"221 bye\r\n").await;
-            return letter;
-        }
-    }
-}
-
-fn answer_to(line: &str, answers: &Answers) -> &'static str {
-    let answers = answers.lock().unwrap();
-    if let Some((_, answer)) = answers.iter().find(|(command, _)| line.starts_with(command)) {
-        return answer;
-    }
-    match line.split(' ').next() {
-        Some("EHLO") => "250-here\r\n250 AUTH PLAIN LOGIN",
-        Some("AUTH") => "235 welcome",
-        Some("DATA") => "354 go on",
-        Some("QUIT") => "221 bye",
-        _ => "250 fine",
-    }
-}
+use crate::post_office::PostOffice;
 
 /// The destination whose URI ends so.
 fn mail_to(office: &PostOffice, login: &str, rest: &str) -> Destination {

@@ -6,6 +6,7 @@ mod support;
 
 mod alertmanager;
 mod alerts;
+mod authorities;
 mod bad_input;
 mod browsers_and_proxies;
 mod destinations;
@@ -19,6 +20,7 @@ mod keys;
 mod mails;
 mod outages;
 mod pings;
+mod post_office;
 mod schedules;
 mod services;
 mod signals;
