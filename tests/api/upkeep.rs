@@ -88,7 +88,7 @@ async fn an_outage_that_lasts_is_posted_again_every_minute_and_nothing_is_writte
 async fn what_is_posted_again_speaks_of_now_and_is_no_late_delivery() {
     let (mut office, mut courier) = Office::with_one_told().await;
     let got = office.deliver_at(&mut courier, TEN + 600 + 7200).await;
-    insta::assert_snapshot!(got[0].body[0]["annotations"]["summary"].as_str().unwrap(), @"OVERDUE a: 2 h late. Expected by 10:10 UTC. Last ping 10:00.");
+    insta::assert_snapshot!(got[0].body[0]["annotations"]["summary"].as_str().unwrap(), @"OVERDUE a: 2 h late. Expected by 10:10 UTC. Last success 10:00.");
     let id = office.house.texts("SELECT id FROM alerts").await.remove(0);
     assert_eq!(got[0].headers["webhook-id"], format!("{id}-{}", TEN + 7800));
 }
