@@ -1,7 +1,7 @@
 //! What an owner says of a service, apart from its pings.
 
 use super::frequency::Grace;
-use super::limits::{ALIASES_MAX, DESCRIPTION_CHARS_MAX};
+use super::limits::{ALIASES_MAX, DESCRIPTION_CHARS_MAX, TIME_SECONDS_MAX};
 use super::name::Name;
 use super::ping::{Refusal, Terms};
 use super::service::Service;
@@ -120,7 +120,7 @@ fn count_from_now(service: &mut Service, stored: &Service, now: i64) {
         // It was resumed and has not been heard of: its time begins anew.
         (None, None) => service.schedule.expected(now) + service.grace.seconds(),
     };
-    service.deadline = Some(deadline);
+    service.deadline = Some(deadline.min(TIME_SECONDS_MAX));
     // Whose silence was told of is not told of twice because its terms have changed.
     service.alerted = stored.alerted && deadline < now;
 }

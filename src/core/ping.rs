@@ -2,7 +2,9 @@
 
 use super::alert::{Alert, Kind};
 use super::frequency::{Frequency, Grace};
-use super::limits::{ALERT_LOG_CHARS_MAX, CRON_GRACE_SECONDS, TIMESTAMP_AHEAD_SECONDS_MAX};
+use super::limits::{
+    ALERT_LOG_CHARS_MAX, CRON_GRACE_SECONDS, TIME_SECONDS_MAX, TIMESTAMP_AHEAD_SECONDS_MAX,
+};
 use super::name::Name;
 use super::schedule::{Cron, CronPattern, Schedule, Zone};
 use super::service::{Change, Service, Status};
@@ -286,7 +288,7 @@ fn end(service: &mut Service, ping: &Ping, at: i64) -> Option<i64> {
     service.last_duration_ms = duration_ms;
     let expected = service.schedule.expected(at);
     service.expected = Some(expected);
-    let mut deadline = expected + service.grace.seconds();
+    let mut deadline = (expected + service.grace.seconds()).min(TIME_SECONDS_MAX);
     // A run beside this one has to end as well; but one that began before it is no longer waited for.
     if let Some(running_since) = service.runs.running_since() {
         let is_later = closed.started_ms.is_none_or(|ms| ms.div_euclid(1000) <= running_since);

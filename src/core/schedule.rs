@@ -148,8 +148,7 @@ impl CronPattern {
             return Err(CronError::NotFiveFields);
         }
         let text = fields.join(" ");
-        let parser =
-            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let parser = parser();
         let expression =
             parser.parse(&text).map_err(|_| CronError::Field { why: reason(&fields, parser) })?;
         let pattern = Self { text, expression: Arc::new(expression) };
@@ -162,10 +161,24 @@ impl CronPattern {
         }
     }
 
+    /// Reads an expression that was checked when it was stored. One that never occurs, as hands may have written it, is
+    /// due at the calendar's end.
+    pub fn stored(text: &str) -> Option<Self> {
+        let is_right = text.len() <= CRON_BYTES_MAX
+            && text.split_ascii_whitespace().count() == 5
+            && !text.contains('@');
+        let expression = is_right.then(|| parser().parse(text).ok()).flatten()?;
+        Some(Self { text: text.to_owned(), expression: Arc::new(expression) })
+    }
+
     /// The expression as it was given, its fields separated by one space.
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+fn parser() -> CronParser {
+    CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build()
 }
 
 /// A time zone of the IANA database, as in `Europe/Berlin`.
@@ -248,5 +261,36 @@ fn reason(fields: &[&str], parser: CronParser) -> String {
             format!("its {name} {field:?} cannot be read, use {range}, *, lists, ranges and steps")
         }
         None => "its fields do not go together".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_every_expression_lies_ahead(text in "[0-9*,/LW#?A-Z -]{0,30}|([0-9*,/-]{1,5} ){4}[0-9*,/-]{1,5}") {
+            if let Ok(pattern) = CronPattern::parse(&text) {
+                for zone in ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"] {
+                    let zone = Zone::parse(zone).unwrap();
+                    let cron = Cron { pattern: pattern.clone(), zone };
+                    for after in [1_795_600_800, 1_774_745_999, 1_792_890_000] {
+                        prop_assert!(cron.next(after) > after);
+                        prop_assert!(cron.expected(after) >= cron.next(after));
+                    }
+                }
+                prop_assert_eq!(CronPattern::stored(pattern.as_str()), Some(pattern));
+            }
+        }
+    }
+
+    #[test]
+    fn an_expression_by_hand_that_never_occurs_is_due_at_the_end_of_the_calendar() {
+        let pattern = CronPattern::stored("0 0 31 2 *").unwrap();
+        let cron = Cron { pattern, zone: Zone::utc() };
+        assert_eq!(cron.next(1_795_600_800), TIME_SECONDS_MAX);
     }
 }

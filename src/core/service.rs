@@ -2,6 +2,7 @@
 
 use super::alert::{Alert, Kind, Reason};
 use super::frequency::{Frequency, Grace};
+use super::limits::TIME_SECONDS_MAX;
 use super::listening::Gap;
 use super::name::Name;
 use super::runs::Runs;
@@ -154,7 +155,7 @@ impl Service {
 
     /// When a run that begins at `started` has to have ended.
     pub(super) fn run_deadline(&self, started: i64) -> i64 {
-        match (self.max_runtime, &self.schedule) {
+        let deadline = match (self.max_runtime, &self.schedule) {
             (Some(max_runtime), _) => started + max_runtime.seconds(),
             (None, schedule @ Schedule::Cron(_)) => {
                 schedule.expected(started) + self.grace.seconds()
@@ -163,7 +164,8 @@ impl Service {
                 0 => started + frequency.seconds(),
                 grace => started + grace,
             },
-        }
+        };
+        deadline.min(TIME_SECONDS_MAX)
     }
 
     /// How long nobody is held longer than: as by then a service that lives has pinged.
@@ -251,7 +253,7 @@ pub fn resume(stored: &Service, now: i64) -> Change {
         let expected = stored.schedule.expected(now);
         service.paused = false;
         service.expected = Some(expected);
-        service.deadline = Some(expected + stored.grace.seconds());
+        service.deadline = Some((expected + stored.grace.seconds()).min(TIME_SECONDS_MAX));
     }
     Change { service, alert: None }
 }

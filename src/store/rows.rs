@@ -81,7 +81,7 @@ fn schedule(
     let Some(cron) = cron else {
         return checked("frequency", frequency, Frequency::from_seconds).map(Schedule::Every);
     };
-    let pattern = CronPattern::parse(cron).map_err(|_| wrong("cron", cron))?;
+    let pattern = CronPattern::stored(cron).ok_or_else(|| wrong("cron", cron))?;
     let tz = tz.unwrap_or("UTC");
     let zone = Zone::parse(tz).map_err(|_| wrong("tz", tz))?;
     Ok(Schedule::Cron(Cron { pattern, zone }))
