@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +15,14 @@ use tracing::{error, info, warn};
 
 use crate::alerting::{Client, ClientError, Courier, Heart, Presentation, Pulse, Watchman};
 use crate::cli::greeting::{self, Greeting};
-use crate::cli::{Invocation, check_config, sink, test_alert};
+use crate::cli::{Invocation, check_config, health, migrate, sink, test_alert};
 use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, LogFormat};
 use crate::core::limits::{CONNECTIONS_MAX, FILES_RESERVED, SHUTDOWN_MS_MAX};
+use crate::core::role::Role;
 use crate::http::{self, Api, Entrance, ServerLimits};
-use crate::store::{self, OpenError, Rules, Store, StoreError, Summary};
+use crate::store::{self, Guard, OpenError, Rules, Store, StoreError, Summary};
 use crate::sweeper::Sweeper;
 use crate::telemetry;
 
@@ -43,6 +46,15 @@ pub enum AppError {
     /// The database was opened and could not be read.
     #[error("cannot read the database: {0}")]
     Read(#[from] StoreError),
+    /// LiteFS cannot be asked.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The schema was not brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] migrate::MigrateError),
+    /// The server does not answer.
+    #[error(transparent)]
+    NotHealthy(#[from] health::HealthError),
     /// Logging cannot be started.
     #[error("cannot start logging: {0}")]
     Telemetry(String),
@@ -70,6 +82,8 @@ pub async fn run(invocation: Invocation) -> Result<(), AppError> {
     match invocation {
         Invocation::Serve(config) => serve(&config, stop).await,
         Invocation::Sink(options) => receive(&options, stop).await,
+        Invocation::Migrate(config) => Ok(migrate::run(&config).await?),
+        Invocation::Health(config) => Ok(health::check(&config).await?),
         Invocation::CheckConfig(config) => check_config::print(&config).map_err(AppError::Output),
         Invocation::TestAlert(config, destinations) => {
             let (client, now) = (Client::trusting(&config.authorities)?, Clock::system().now());
@@ -89,12 +103,60 @@ async fn serve(config: &Config, stop: CancellationToken) -> Result<(), AppError>
     if as_json {
         let Summary { services, overdue, last_ping } = app.summary;
         let database = greeting::shown_path(app.database.as_deref());
-        let destinations = config.destinations.len();
-        info!(address = %app.address, database, services, overdue, last_ping, destinations, "serving");
+        let (destinations, role) = (config.destinations.len(), app.role.as_deref());
+        info!(address = %app.address, database, services, overdue, last_ping, destinations, role, "serving");
     } else {
         greeting::print(&app.greeting(), config, clock.now());
     }
+    tell_systemd(sd_notify::NotifyState::Ready);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        told.cancelled().await;
+        tell_systemd(sd_notify::NotifyState::Stopping);
+    });
     app.run(stop).await
+}
+
+/// Tells systemd, where it has started this and wants to know.
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!(%error, "systemd could not be told");
+    }
+}
+
+/// What this machine is, asked of LiteFS where there is one, and who listens to it from now on.
+async fn role(config: &Config, clock: &Clock) -> Result<(Option<Cluster>, Guard), AppError> {
+    let Some(url) = config.litefs.clone() else { return Ok((None, Guard::alone(clock.clone()))) };
+    let cluster = Cluster::new(url, clock.clone())?;
+    if let Err(error) = cluster.settle().await {
+        warn!(%error, "it serves reads only until it does");
+    }
+    let guard = Guard::watching(cluster.standing(), clock.clone());
+    Ok((Some(cluster), guard))
+}
+
+/// `primary`, or `replica of node1`.
+fn shown_role(role: &Role) -> String {
+    match role.elsewhere() {
+        Some(primary) => format!("{} of {primary}", role.as_str()),
+        None => role.as_str().to_owned(),
+    }
+}
+
+/// What the database holds. One of several may have nothing to read yet, and says so.
+async fn summary(store: &Store, now: i64) -> Result<Summary, StoreError> {
+    let nothing = Summary { services: 0, overdue: 0, last_ping: None };
+    if !store.guard().has_others() {
+        return store.summary(now).await;
+    }
+    let schema = store.schema().await;
+    if let Some(difference) = schema.as_ref().ok().and_then(store::Schema::difference) {
+        warn!(difference, "the database is not what this program works on");
+    }
+    match schema {
+        Ok(schema) if schema.version.is_some() => Ok(store.summary(now).await.unwrap_or(nothing)),
+        _ => Ok(nothing),
+    }
 }
 
 /// Names the services that would fall silent with nobody told, where there are destinations at all.
@@ -176,6 +238,9 @@ pub struct App {
     pub is_new: bool,
     /// What it holds.
     pub summary: Summary,
+    /// What this machine is among others; `None`: there are none.
+    pub role: Option<String>,
+    cluster: Option<Cluster>,
     listener: TcpListener,
     router: Router,
     store: Store,
@@ -204,11 +269,16 @@ impl App {
             log_bytes_max: config.log_bytes_max,
         };
         let (listener, address) = listen(config.listen).await?;
-        let opened = store::open(&config.database, config.durability, rules, clock.clone()).await?;
+        let (cluster, guard) = role(config, &clock).await?;
+        let role = cluster.is_some().then(|| shown_role(&guard.role()));
+        let opened =
+            store::open(&config.database, config.durability, rules, clock.clone(), guard).await?;
         let store = opened.store;
         let writer = tokio::spawn(opened.writer.run());
-        let summary = store.summary(clock.now()).await?;
-        warn_of_untold(&store, config).await?;
+        let summary = summary(&store, clock.now()).await?;
+        if store.guard().role().may_write() {
+            warn_of_untold(&store, config).await?;
+        }
         let client = Client::trusting(&config.authorities)?;
         let presentation = presentation(config);
         let pulse = Pulse::default();
@@ -230,14 +300,17 @@ impl App {
             presentation.clone(),
             clock.clone(),
         );
-        let heart = config.heartbeat_uri.clone().map(|uri| {
-            Heart::new(uri, pulse.clone(), store.health(), client.clone(), clock.clone())
-        });
+        let heart = config
+            .heartbeat_uri
+            .clone()
+            .map(|uri| Heart::new(uri, pulse.clone(), &store, client.clone(), clock.clone()));
         Ok(Self {
             address,
             database: opened.path,
             is_new: opened.is_new,
             summary,
+            role,
+            cluster,
             listener,
             router: http::router(Api::new(store.clone(), clock.clone(), entrance(config))),
             writer,
@@ -257,6 +330,7 @@ impl App {
             database: self.database.as_deref(),
             is_new: self.is_new,
             summary: self.summary,
+            role: self.role.as_deref(),
         }
     }
 
@@ -275,44 +349,41 @@ impl App {
             watchman,
             heart,
             lock,
+            cluster,
             ..
         } = self;
+        // Whoever writes to the end has to know to the end whether it may.
+        let role_unheard = CancellationToken::new();
+        let _until_the_end = role_unheard.clone().drop_guard();
+        let mut listening = tokio::spawn(async move {
+            match cluster {
+                Some(cluster) => cluster.run(role_unheard).await,
+                None => role_unheard.cancelled().await,
+            }
+        });
         let mut parts = JoinSet::new();
-        let limits = ServerLimits { connections: connections_max(), ..ServerLimits::default() };
-        let until = stop.clone();
-        parts.spawn(async move {
-            http::serve(listener, router, limits, until).await;
-            "the server"
-        });
-        let until = stop.clone();
-        parts.spawn(async move {
-            sweeper.run(until).await;
-            "the sweeper"
-        });
-        let until = stop.clone();
-        parts.spawn(async move {
-            watchman.run(until).await;
-            "the watchman"
-        });
-        if let Some(heart) = heart {
-            let until = stop.clone();
+        let mut part = |name, work: Pin<Box<dyn Future<Output = ()> + Send>>| {
             parts.spawn(async move {
-                heart.run(until).await;
-                "the heart"
+                work.await;
+                name
             });
+        };
+        let limits = ServerLimits { connections: connections_max(), ..ServerLimits::default() };
+        part("the server", Box::pin(http::serve(listener, router, limits, stop.clone())));
+        part("the sweeper", Box::pin(sweeper.run(stop.clone())));
+        part("the watchman", Box::pin(watchman.run(stop.clone())));
+        if let Some(heart) = heart {
+            part("the heart", Box::pin(heart.run(stop.clone())));
         }
         for courier in couriers {
-            let until = stop.clone();
-            parts.spawn(async move {
-                courier.run(until).await;
-                "the notifier"
-            });
+            part("the notifier", Box::pin(courier.run(stop.clone())));
         }
         let ended = tokio::select! {
             biased;
             () = stop.cancelled() => None,
             part = parts.join_next() => Some(part.and_then(Result::ok).unwrap_or("a part")),
             _ = &mut writer => Some("the writer"),
+            _ = &mut listening => Some("the listener to LiteFS"),
         };
         if let Some(part) = ended {
             error!(part, "ended unexpectedly; the process stops so that it can be started afresh");

@@ -5,7 +5,8 @@
 //! - [`core`]: the rules. No I/O, no clock.
 //! - [`clock`], [`config`], [`telemetry`]: the only reader of the time, every setting, logs.
 //! - [`store`]: all SQL, and the one writer.
-//! - [`sweeper`], [`alerting`]: the loops that raise alerts and deliver them. They meet only in the store.
+//! - [`sweeper`], [`alerting`], [`cluster`]: the loops that raise alerts, deliver them, and know who may. They meet only in
+//!   the store.
 //! - [`http`], [`cli`]: the edges.
 //! - [`app`]: the wiring.
 //!
@@ -15,6 +16,7 @@ pub mod alerting;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod http;

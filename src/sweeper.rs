@@ -32,9 +32,12 @@ impl Sweeper {
                 () = tokio::time::sleep(self.clock.until_next_second() + Duration::from_millis(1)) => {}
             }
             let now = self.clock.now();
-            // The store has logged why; the next second comes anyway.
-            if let Err(error) = self.step(now).await {
-                warn!(%error, "this second was not swept");
+            match self.step(now).await {
+                Ok(_) => {}
+                // Another machine sweeps.
+                Err(StoreError::NotPrimary) => continue,
+                // The store has logged why; the next second comes anyway.
+                Err(error) => warn!(%error, "this second was not swept"),
             }
             if let Err(error) = self.purge(now).await {
                 debug!(%error, "old alerts stay for now");

@@ -6,7 +6,7 @@ use overdue::config::{Database, Durability};
 use overdue::core::frequency::Grace;
 use overdue::core::name::Name;
 use overdue::core::ping::Ping;
-use overdue::store::{self, Rules};
+use overdue::store::{self, Guard, Rules};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
@@ -59,7 +59,10 @@ async fn the_first_schema_is_brought_up_to_date_with_all_that_it_holds() {
     .await;
     let clock = Clock::manual(NOW);
     let database = Database::File(path.clone());
-    let opened = store::open(&database, Durability::Full, rules(), clock).await.unwrap();
+    let opened =
+        store::open(&database, Durability::Full, rules(), clock.clone(), Guard::alone(clock))
+            .await
+            .unwrap();
     assert!(!opened.is_new);
     let writer = tokio::spawn(opened.writer.run());
     let store = opened.store;

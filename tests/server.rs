@@ -244,10 +244,15 @@ async fn a_head_that_never_ends_is_cut_off_and_others_are_served_meanwhile() {
         history: 100,
         log_bytes_max: 1_000_000,
     };
-    let opened =
-        overdue::store::open(&database, overdue::config::Durability::Full, rules, clock.clone())
-            .await
-            .unwrap();
+    let opened = overdue::store::open(
+        &database,
+        overdue::config::Durability::Full,
+        rules,
+        clock.clone(),
+        overdue::store::Guard::alone(clock.clone()),
+    )
+    .await
+    .unwrap();
     tokio::spawn(opened.writer.run());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

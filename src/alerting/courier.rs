@@ -51,6 +51,8 @@ pub struct Courier {
     failing: Option<Failing>,
     /// Where the destination forgets.
     upkeep: Option<Upkeep>,
+    /// The term in which this machine took what waits here; what is from an earlier one is another's to deliver.
+    term: Option<u64>,
 }
 
 /// A destination that as a whole does not answer.
@@ -83,8 +85,8 @@ impl Courier {
         pulse: Pulse,
         clock: Clock,
     ) -> Self {
-        let raised = store.raised();
         let upkeep = destination.format.forgets().then(Upkeep::new);
+        let (raised, term) = (store.raised(), store.guard().term());
         Self {
             destination,
             store,
@@ -97,6 +99,7 @@ impl Courier {
             waiting: VecDeque::new(),
             failing: None,
             upkeep,
+            term,
         }
     }
 
@@ -133,6 +136,9 @@ impl Courier {
     /// # Errors
     /// That the store cannot be read now.
     pub async fn step(&mut self, now: i64) -> Result<Step, StoreError> {
+        if !self.is_in_office() {
+            return Ok(Step::Idle);
+        }
         let room = self.room(now);
         if room > 0 && self.waiting.is_empty() {
             self.take(now, room).await?;
@@ -144,6 +150,19 @@ impl Courier {
         self.keep_up(now);
         let sending = self.in_flight.len() + self.waiting.len();
         Ok(if sending == 0 { Step::Idle } else { Step::Sending(sending) })
+    }
+
+    /// Whether this machine is the one that delivers. In a new term it begins afresh.
+    fn is_in_office(&mut self) -> bool {
+        let term = self.store.guard().term();
+        if term != self.term {
+            self.term = term;
+            self.waiting.clear();
+            self.failing = None;
+            self.upkeep = self.destination.format.forgets().then(Upkeep::new);
+            self.pulse.destination(&self.destination.name, None);
+        }
+        term.is_some()
     }
 
     /// Takes what is due. From then on the store keeps it for this courier, so nothing may be dropped on the way.
@@ -328,9 +347,13 @@ fn bundled(deliveries: Vec<DueDelivery>, format: AlertFormat) -> Vec<Vec<DueDeli
     together.into_iter().map(alone).chain(apart).collect()
 }
 
-/// Has the store note attempts, for as long as it takes: an accepted alert that is not noted would be sent again.
+/// Has the store note attempts, for as long as it takes: an accepted alert that is not noted would be sent again. Where
+/// another machine writes by now it is, under the same id; but a role that is not known may come back.
 async fn note(store: &Store, attempts: Vec<Attempt>) {
     while store.record(attempts.clone()).await.is_err() {
+        if store.guard().role().elsewhere().is_some() {
+            return;
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

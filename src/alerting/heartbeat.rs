@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::core::limits::{
     HEARTBEAT_EVERY_SECONDS, HEARTBEAT_FAILING_SECONDS_MAX, HEARTBEAT_SWEEP_SECONDS_MAX,
 };
-use crate::store::Health;
+use crate::store::{Guard, Health, Store};
 
 /// Which destinations fail, as their couriers tell. Cheap to clone; all clones show the same.
 #[derive(Clone, Debug, Default)]
@@ -64,14 +64,16 @@ pub struct Heart {
     uri: Url,
     pulse: Pulse,
     health: Health,
+    guard: Guard,
     client: Client,
     clock: Clock,
 }
 
 impl Heart {
     /// One that calls `uri`.
-    pub fn new(uri: Url, pulse: Pulse, health: Health, client: Client, clock: Clock) -> Self {
-        Self { uri, pulse, health, client, clock }
+    pub fn new(uri: Url, pulse: Pulse, store: &Store, client: Client, clock: Clock) -> Self {
+        let (health, guard) = (store.health(), store.guard().clone());
+        Self { uri, pulse, health, guard, client, clock }
     }
 
     /// Beats every minute until `stop`.
@@ -84,9 +86,12 @@ impl Heart {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(next) => {}
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = self.step(self.clock.now()) => {}
+            // Elsewhere the primary's heart is the one that counts.
+            if self.guard.role().elsewhere().is_none() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = self.step(self.clock.now()) => {}
+                }
             }
             next = pause;
         }

@@ -19,6 +19,8 @@ pub struct Greeting<'a> {
     pub is_new: bool,
     /// What it holds.
     pub summary: Summary,
+    /// What this machine is among others; `None`: there are none.
+    pub role: Option<&'a str>,
 }
 
 /// Prints where it serves, what the database holds, where alerts go, and what to try.
@@ -29,12 +31,13 @@ pub fn print(greeting: &Greeting<'_>, config: &Config, now: i64) {
 }
 
 fn lines(greeting: &Greeting<'_>, config: &Config, now: i64) -> Vec<String> {
-    let Greeting { address, database, is_new, summary } = greeting;
+    let Greeting { address, database, is_new, summary, role } = greeting;
     let held = if *is_new { "new, empty".to_owned() } else { holds(summary, now) };
     let mut lines = vec![
         format!("overdue {} serves http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  database  {} ({held})", shown_path(*database)),
     ];
+    lines.extend(role.map(|role| format!("  role      {role}")));
     lines.extend(config.destinations.iter().map(|to| format!("  alerts    go to {}", to.shown())));
     if config.destinations.is_empty() {
         lines.push(

@@ -4,6 +4,8 @@
 
 pub mod check_config;
 pub mod greeting;
+pub mod health;
+pub mod migrate;
 pub mod sink;
 pub mod test_alert;
 
@@ -29,6 +31,10 @@ enum Command {
     Serve(Box<Settings>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
+    /// Bring the database's schema up to date, apart from serving
+    Migrate(Box<Settings>),
+    /// Say by the exit status whether the server answers, for containers
+    Health(Box<Settings>),
     /// Say what is wrong with the settings, or what they come to
     CheckConfig(Box<Settings>),
     /// Send one alert to a destination, and print the answer
@@ -42,6 +48,10 @@ pub enum Invocation {
     Serve(Box<Config>),
     /// `overdue sink`.
     Sink(sink::Sink),
+    /// `overdue migrate`, with these settings.
+    Migrate(Box<Config>),
+    /// `overdue health`, of the server with these settings.
+    Health(Box<Config>),
     /// `overdue check-config`, of settings that are right.
     CheckConfig(Box<Config>),
     /// `overdue test-alert`, to these destinations.
@@ -61,6 +71,8 @@ pub fn parse() -> Result<Invocation, ConfigError> {
     let resolved = |settings: &Settings| settings.resolve(inner, &environment).map(Box::new);
     Ok(match cli.command {
         Some(Command::Sink(sink)) => Invocation::Sink(sink),
+        Some(Command::Migrate(settings)) => Invocation::Migrate(resolved(&settings)?),
+        Some(Command::Health(settings)) => Invocation::Health(resolved(&settings)?),
         Some(Command::CheckConfig(settings)) => Invocation::CheckConfig(resolved(&settings)?),
         Some(Command::TestAlert(test)) => {
             let config = resolved(&test.settings)?;

@@ -250,3 +250,31 @@ pub const WRONG_KEYS_SECONDS: i64 = 60;
 
 /// Addresses whose wrong keys are counted each by itself; those beyond are counted together.
 pub const WRONG_KEY_ADDRESSES_MAX: usize = 10_000;
+
+/// A role that was not confirmed for longer than this is not known: shorter than the ten seconds after which LiteFS gives
+/// a silent primary's lease away.
+pub const ROLE_SECONDS_MAX: i64 = 5;
+
+/// How often LiteFS is asked for its role, beside what it tells by itself.
+pub const ROLE_POLL_MS: u64 = 1000;
+
+/// How soon it is asked again after it did not answer.
+pub const ROLE_RETRY_MS: u64 = 200;
+
+/// How long LiteFS may take to tell its role.
+pub const ROLE_ANSWER_MS_MAX: u64 = 2000;
+
+/// The longest answer, or line of its events, that is read.
+pub const ROLE_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a request that writes is held for the role to settle.
+pub const ROLE_SETTLE_MS_MAX: u64 = 5000;
+
+/// The longest name of a primary that is passed on.
+pub const PRIMARY_NAME_BYTES_MAX: usize = 255;
+
+/// Nothing committed for longer than this, where it was tried, means that a primary is not ready.
+pub const READY_COMMIT_SECONDS_MAX: i64 = 5;
+
+/// How long `overdue health` waits for an answer.
+pub const HEALTH_SECONDS_MAX: u64 = 4;

@@ -11,6 +11,7 @@ pub mod listening;
 pub mod name;
 pub mod ping;
 pub mod retry;
+pub mod role;
 pub mod runs;
 pub mod schedule;
 pub mod service;

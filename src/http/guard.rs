@@ -1,5 +1,5 @@
 //! What every request passes before its route: strangers' pages may not write, without keys or `OVERDUE_OPEN` nobody
-//! comes through a proxy, and a key is asked for where there are keys.
+//! comes through a proxy, a key is asked for where there are keys, and only the primary is asked to write.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::caller::{self, Caller};
 use super::problem::{Problem, shown};
 use super::routes::Access;
-use super::{Api, body};
+use super::{Api, body, primary};
 
 /// Headers that only a proxy adds.
 const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "fly-client-ip"];
@@ -23,11 +23,21 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (headers, uri) = (request.headers(), request.uri());
-    match caller(&api, access, headers, uri, request.extensions()) {
+    let was_replayed = primary::was_replayed(request.headers());
+    let guard = api.0.store.guard();
+    let mut admitted = caller(&api, access, request.headers(), request.uri(), request.extensions());
+    if access.writes && admitted.is_ok() {
+        admitted = primary::permit(guard, was_replayed).await.and(admitted);
+    }
+    match admitted {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let response = next.run(request).await;
+            if access.writes {
+                primary::after(response, guard, was_replayed).await
+            } else {
+                response
+            }
         }
         Err(problem) => {
             // Most callers read an answer only after they have sent everything.

@@ -6,6 +6,7 @@ mod guard;
 mod health;
 mod keys;
 mod ping;
+mod primary;
 mod problem;
 mod query;
 mod routes;

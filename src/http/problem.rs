@@ -1,7 +1,7 @@
 //! Every error that a caller sees: `application/problem+json` (RFC 9457).
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -10,6 +10,10 @@ use crate::store::StoreError;
 
 /// Seconds after which a caller that was answered 503 may try again.
 const RETRY_AFTER_SECONDS: i64 = 1;
+
+/// What a caller is told where no machine is known that stores.
+pub(super) const NO_PRIMARY: &str =
+    "no machine is known to be the primary, which alone can store this: try again in a second";
 
 /// Why a request was not served. The text names the parameter, shows its value and says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +41,20 @@ pub enum Problem {
         /// After how many seconds another one is looked at.
         retry_after_seconds: i64,
     },
+    /// 503: this machine is not the one that stores.
+    NotPrimary {
+        /// Who is, as far as it is known.
+        detail: String,
+        /// The machine to which Fly's proxy may send the request again.
+        replay_at: Option<String>,
+    },
     /// 503: it cannot be stored now.
     Unavailable(String),
 }
+
+/// On the answer of a handler whose write was refused because this machine is no longer the one that stores.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotPrimaryNow;
 
 impl Problem {
     /// What the store said about the service `name`, for the caller. What the store knows of its own trouble is in
@@ -47,6 +62,9 @@ impl Problem {
     pub(super) fn of_store(error: &StoreError, name: &str) -> Self {
         let name = shown(name);
         Self::Unavailable(match error {
+            StoreError::NotPrimary => {
+                return Self::NotPrimary { detail: NO_PRIMARY.to_owned(), replay_at: None };
+            }
             StoreError::Refused(_) | StoreError::UnknownService => {
                 return Self::NotFound(format!("there is no service {name}"));
             }
@@ -75,7 +93,7 @@ impl Problem {
     fn retry_after_seconds(&self) -> Option<i64> {
         match self {
             Self::TooManyWrongKeys { retry_after_seconds, .. } => Some(*retry_after_seconds),
-            Self::Unavailable(_) => Some(RETRY_AFTER_SECONDS),
+            Self::Unavailable(_) | Self::NotPrimary { .. } => Some(RETRY_AFTER_SECONDS),
             _ => None,
         }
     }
@@ -91,7 +109,9 @@ impl Problem {
             Self::Older(detail) => (StatusCode::CONFLICT, detail),
             Self::BodyTooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, detail),
             Self::TooManyWrongKeys { detail, .. } => (StatusCode::TOO_MANY_REQUESTS, detail),
-            Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, detail),
+            Self::NotPrimary { detail, .. } | Self::Unavailable(detail) => {
+                (StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
         }
     }
 }
@@ -99,6 +119,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let retry_after_seconds = self.retry_after_seconds();
+        let replay = match &self {
+            Self::NotPrimary { replay_at, .. } => Some(replay_at.as_deref().and_then(replay)),
+            _ => None,
+        };
         let (status, detail) = self.parts();
         let title = status.canonical_reason().unwrap_or_default();
         let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
@@ -109,11 +133,21 @@ impl IntoResponse for Problem {
         if let Some(seconds) = retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if let Some(replay) = replay {
+            headers.extend(replay.map(|value| (HeaderName::from_static("fly-replay"), value)));
+            response.extensions_mut().insert(NotPrimaryNow);
+        } else if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
+}
+
+/// What has Fly's proxy send the request to another machine, and back here if that cannot be reached.
+/// <https://fly.io/docs/networking/dynamic-request-routing/>
+fn replay(machine: &str) -> Option<HeaderValue> {
+    let value = format!("instance={machine};timeout=5s;fallback=force_self");
+    HeaderValue::from_str(&value).ok()
 }
 
 /// A caller's value as an error repeats it: quoted, escaped, and cut to a bound.

@@ -63,6 +63,7 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::POST], "/api/v1/services/{name}/resume", Access::ADMIN, services::resume),
         entry(&[Method::GET], "/api/v1/services/{name}/pings", Access::READ, services::pings),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
+        entry(&[Method::GET], "/readyz", Access::NONE, health::readyz),
     ]
 }
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
+use super::command::Command;
 use super::history::{self, Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
-use super::writer::Command;
 use super::{Action, Attempt, AttemptOutcome, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::declaration::{Declaration, declare};

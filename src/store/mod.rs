@@ -4,6 +4,9 @@
 //! disk. While one transaction commits, the next batch gathers, so that many pings share one fsync.
 
 mod batch;
+mod command;
+mod errors;
+mod guard;
 mod health;
 mod history;
 mod listening;
@@ -12,23 +15,30 @@ mod outages;
 mod raise;
 mod reads;
 mod rows;
+mod schema;
 mod services;
 mod sql;
+mod start;
 mod sweep;
+mod term;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::path::PathBuf;
+
+use command::Command;
+pub use guard::Guard;
 pub use health::Health;
 pub use open::{OpenError, Opened, open};
 pub use outages::OutagesTold;
 pub use reads::Summary;
+pub use schema::{Migrated, Schema, migrate};
 pub use services::{Known, ListAfter, Recorded, Recording};
 use sqlx::SqlitePool;
 pub use sweep::SweepFor;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use writer::Command;
 pub use writer::Writer;
 
 use crate::core::alert::{Alert, Route};
@@ -104,6 +114,9 @@ pub enum StoreError {
     /// More commands wait than are taken in.
     #[error("the writer's queue is full")]
     Overloaded,
+    /// Another machine is the one that writes, or none is known to.
+    #[error("this machine is not the primary")]
+    NotPrimary,
     /// The database could not be written or read. The reason is in the log.
     #[error("the store is not available")]
     Unavailable,
@@ -196,6 +209,9 @@ pub struct Store {
     reads: Option<SqlitePool>,
     raised: watch::Receiver<u64>,
     health: Health,
+    guard: Guard,
+    /// `None` in memory.
+    path: Option<PathBuf>,
     closing: CancellationToken,
 }
 
@@ -286,6 +302,11 @@ impl Store {
     /// Whether commits succeed.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Whether this machine may write.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Ends reads, has the writer finish what it was given, and closes the database. What is asked from now on is

@@ -8,23 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::ConnectOptions as _;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::error;
 
-use super::history::Archive;
-use super::{Health, Rules, Store, Writer, listening, sql};
+use super::errors::is_not_primary;
+use super::start::start;
+use super::{Guard, Health, Rules, Store, Writer};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::limits::{
     BUSY_MS_MAX, LINKS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
 };
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Why the database could not be opened. Each is a sentence for the person who starts the program.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +79,19 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether it says that this machine may not write at the moment, rather than that something is wrong.
+    pub fn is_not_primary(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => is_not_primary(source),
+            Self::Migrate { source, .. } => {
+                matches!(source.as_ref(), MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) if is_not_primary(source))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// An open store, its writer's task that is to be run, and what holds other servers off until it is dropped.
 pub struct Opened {
     /// The handle.
@@ -104,41 +115,22 @@ pub async fn open(
     durability: Durability,
     rules: Rules,
     clock: Clock,
+    guard: Guard,
 ) -> Result<Opened, OpenError> {
-    let mut is_new = true;
-    let (options, path, lock) = match database {
-        Database::Memory => (SqliteConnectOptions::new().in_memory(true), None, None),
-        Database::File(path) => {
-            let path = absolute(path)?;
-            let lock = lock(&path)?;
-            is_new = is_empty(&path);
-            if !is_new {
-                refuse_strangers(&path).await?;
-            }
-            let options = SqliteConnectOptions::new()
-                .filename(&path)
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .pragma("journal_size_limit", WAL_BYTES_MAX.to_string());
-            (options, Some(path), Some(lock))
-        }
+    let Located { options, path, lock, is_new } = locate(database, durability, &guard)?;
+    let begun = if let Some(term) = guard.term() {
+        let started = start(&options, path.as_deref(), &rules).await;
+        started.map(|begun| Some((term, begun))).or_else(|error| not_now(error, &guard))?
+    } else {
+        None
     };
-    let options = options
-        .synchronous(synchronous(durability))
-        .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
-        .disable_statement_logging();
-    let shown =
-        path.as_deref().map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
-    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
-    let mut connection = options.connect().await.map_err(sqlite)?;
-    migrate(&mut connection, &shown).await?;
-    give_up_strangers(&mut connection, &rules).await.map_err(sqlite)?;
-    let services =
-        sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(&mut connection).await.map_err(sqlite)?;
-    let file = path.as_deref().map(FileIdentity::of).transpose();
-    let file = file.map_err(|source| OpenError::File { path: shown.clone(), source })?;
-    let listening = listening::read(&mut connection).await.map_err(sqlite)?;
-    let archive = Archive::read(&mut connection).await.map_err(sqlite)?;
+    let file = match path.as_deref().filter(|_| !guard.has_others()) {
+        Some(path) => Some(
+            FileIdentity::of(path)
+                .map_err(|source| OpenError::File { path: path.display().to_string(), source })?,
+        ),
+        None => None,
+    };
     let reads = path.is_some().then(|| {
         SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS_MAX)
@@ -153,19 +145,31 @@ pub async fn open(
         raised,
         health: health.clone(),
         clock,
-        archive,
-        listening,
+        guard: guard.clone(),
+        term: begun.as_ref().map(|(term, _)| *term),
+        is_ready: begun.is_some(),
+        path: path.clone(),
         flying: HashSet::new(),
         rules: Arc::new(rules),
         options,
-        connection: Some(connection),
         in_memory: path.is_none(),
         file,
-        services,
         unreadable: HashSet::new(),
+        archive: begun.as_ref().map(|(_, begun)| begun.archive).unwrap_or_default(),
+        listening: begun.as_ref().map(|(_, begun)| begun.listening).unwrap_or_default(),
+        services: begun.as_ref().map_or(0, |(_, begun)| begun.services),
+        connection: begun.map(|(_, begun)| begun.connection),
     };
     Ok(Opened {
-        store: Store { commands, reads, raised: raised_seen, health, closing },
+        store: Store {
+            commands,
+            reads,
+            raised: raised_seen,
+            health,
+            guard,
+            path: path.clone(),
+            closing,
+        },
         writer,
         lock,
         path,
@@ -182,8 +186,55 @@ fn synchronous(durability: Durability) -> SqliteSynchronous {
     }
 }
 
+/// Where the database is and how it is opened.
+struct Located {
+    options: SqliteConnectOptions,
+    path: Option<PathBuf>,
+    lock: Option<File>,
+    is_new: bool,
+}
+
+fn locate(
+    database: &Database,
+    durability: Durability,
+    guard: &Guard,
+) -> Result<Located, OpenError> {
+    let mut is_new = true;
+    let (options, path, lock) = match database {
+        Database::Memory => (SqliteConnectOptions::new().in_memory(true), None, None),
+        Database::File(path) => {
+            let path = absolute(path)?;
+            // Among several machines LiteFS's lease keeps a second writer away.
+            let lock = if guard.has_others() { None } else { Some(lock(&path)?) };
+            is_new = is_empty(&path);
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .pragma("journal_size_limit", WAL_BYTES_MAX.to_string());
+            (options, Some(path), lock)
+        }
+    };
+    let options = options
+        .synchronous(synchronous(durability))
+        .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
+        .disable_statement_logging();
+    Ok(Located { options, path, lock, is_new })
+}
+
+/// One of several serves what it can where it cannot write yet: it may not be the one to do so, and to end would take
+/// the reads away too. What it waits for is tried again at every command.
+fn not_now<T>(error: OpenError, guard: &Guard) -> Result<Option<T>, OpenError> {
+    let is_for_later = matches!(error, OpenError::Newer { .. }) || error.is_not_primary();
+    if guard.has_others() && is_for_later {
+        error!(%error, "it serves reads only for now");
+        return Ok(None);
+    }
+    Err(error)
+}
+
 /// The path that every way to the same file leads to, so that two servers meet at one lock.
-fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::File { path: path.display().to_string(), source };
     let mut path_now = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -233,7 +284,7 @@ impl FileIdentity {
     }
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let beside = PathBuf::from(beside);
@@ -254,61 +305,6 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Whether there is nothing there yet: SQLite takes an empty file for a new database.
-fn is_empty(path: &Path) -> bool {
+pub(super) fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).map_or(0, |file| file.len()) == 0
-}
-
-/// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
-async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
-    let shown = path.display().to_string();
-    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
-    let options =
-        SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
-    let mut connection = options.connect().await.map_err(sqlite)?;
-    let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await.map_err(sqlite)?;
-    let (tables, ours): (i64, i64) =
-        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?);
-    let (version, first): (i64, i64) = if ours == 0 {
-        (0, 0)
-    } else {
-        let row = sqlx::query(sql::MIGRATIONS_APPLIED)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(sqlite)?;
-        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?)
-    };
-    connection.close().await.map_err(sqlite)?;
-    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if tables > ours && first == 0 {
-        Err(OpenError::Foreign { path: shown })
-    } else if version > newest {
-        Err(OpenError::Newer { path: shown, version })
-    } else {
-        Ok(())
-    }
-}
-
-async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => {
-            OpenError::Newer { path: path.to_owned(), version }
-        }
-        source => OpenError::Migrate { path: path.to_owned(), source: Box::new(source) },
-    })
-}
-
-/// Deliveries to destinations that are configured no more will never be made; they say so.
-async fn give_up_strangers(
-    connection: &mut SqliteConnection,
-    rules: &Rules,
-) -> Result<(), sqlx::Error> {
-    let known: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
-    let done = sqlx::query(sql::DELIVERIES_GIVE_UP_STRANGERS)
-        .bind(json!(known).to_string())
-        .execute(connection);
-    let given_up = done.await?.rows_affected();
-    if given_up > 0 {
-        warn!(deliveries = given_up, "given up: their destination has left the settings");
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::writer::Command;
+use super::command::Command;
 use super::{Store, StoreError, sql};
 use crate::core::alert::Route;
 use crate::core::limits::{NAMES_PAGE_ROWS_MAX, UNTOLD_NAMES_MAX};
@@ -92,7 +92,7 @@ impl Store {
             }
         } else {
             let (reply, answer) = oneshot::channel();
-            let job: super::writer::ReadJob = Box::new(move |connection| {
+            let job: super::command::ReadJob = Box::new(move |connection| {
                 Box::pin(async move { drop(reply.send(reading(connection).await)) })
             });
             self.commands.try_send(Command::Read { job }).map_err(|_| StoreError::Overloaded)?;

@@ -4,7 +4,7 @@
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::{Opened, Rules, Store, StoreError, Writer, open, sql};
+use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::frequency::{Frequency, Grace};
@@ -12,6 +12,10 @@ use crate::core::name::Name;
 use crate::core::ping::{Ping, Terms};
 
 const NOW: i64 = 1_795_600_800;
+
+fn clock() -> Clock {
+    Clock::manual(NOW)
+}
 
 struct Opening {
     folder: TempDir,
@@ -32,7 +36,7 @@ async fn opening() -> Opening {
         log_bytes_max: 1_000_000,
     };
     let Opened { store, writer, .. } =
-        open(&database, Durability::Full, rules, Clock::manual(NOW)).await.unwrap();
+        open(&database, Durability::Full, rules, clock(), Guard::alone(clock())).await.unwrap();
     Opening { folder, store, writer }
 }
 
@@ -183,7 +187,8 @@ async fn full_durability_syncs_every_commit_and_relaxed_does_not() {
             history: 100,
             log_bytes_max: 1_000_000,
         };
-        let mut opened = open(&database, durability, rules, Clock::manual(NOW)).await.unwrap();
+        let mut opened =
+            open(&database, durability, rules, clock(), Guard::alone(clock())).await.unwrap();
         let connection = opened.writer.connection.as_mut().unwrap();
         let (level, journal): (i64, String) = sqlx::query_as(
             "SELECT synchronous, journal_mode FROM pragma_synchronous, pragma_journal_mode",

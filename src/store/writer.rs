@@ -1,7 +1,7 @@
 //! The one task that writes. It takes what waits in its queue as a batch, and answers when the batch is on disk.
 
 use std::collections::HashSet;
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
@@ -11,12 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::batch::{Answer, Batch};
+use super::command::Command;
+use super::errors::{is_about_a_value, is_busy, is_not_primary};
 use super::history::Archive;
 use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
 use super::{
-    Action, Attempt, Cursor, DueDeliveries, Health, Reply, Rules, Steered, StoreError, SweepFor,
-    SweepPage, listening, rows, sql, sweep,
+    Cursor, DueDeliveries, Guard, Health, Rules, StoreError, SweepFor, SweepPage, listening, rows,
+    sql, sweep,
 };
 use crate::clock::Clock;
 use crate::core::limits::{
@@ -24,83 +26,7 @@ use crate::core::limits::{
     REVIVED_ATTEMPTS_MAX, SHUTDOWN_BUSY_MS_MAX, SWEEP_SERVICES_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
 };
 use crate::core::listening::Listening;
-use crate::core::name::Name;
-use crate::core::ping::Ping;
-use crate::core::service::{self, Change, Service};
-
-/// A job on the writer's connection, for reads of a database in memory.
-pub(super) type ReadJob = Box<
-    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
-        + Send
-        + Sync,
->;
-
-/// What the writer can be asked. The first four share transactions, the others have their own.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of that kind, and a box would cost each"
-)]
-pub(super) enum Command {
-    Ping { ping: Ping, reply: Reply<Service> },
-    Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
-    Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
-    Record { attempts: Vec<Attempt>, reply: Reply<()> },
-    Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
-    Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
-    Revive { destination: String, now: i64, reply: Reply<()> },
-    Purge { before: i64, reply: Reply<u64> },
-    Read { job: ReadJob },
-}
-
-impl Command {
-    fn shares_a_transaction(&self) -> bool {
-        matches!(
-            self,
-            Self::Ping { .. } | Self::Delete { .. } | Self::Steer { .. } | Self::Record { .. }
-        )
-    }
-
-    /// The service that it is about, if it is about one, and whether that may be an alias.
-    pub(super) fn service(&self) -> Option<(&Name, bool)> {
-        match self {
-            Self::Ping { ping, .. } => Some((&ping.name, ping.takes_alias)),
-            Self::Delete { name, takes_alias, .. } => Some((name, *takes_alias)),
-            Self::Steer { name, .. } => Some((name, true)),
-            _ => None,
-        }
-    }
-
-    /// The other names that it gives to its service.
-    pub(super) fn aliases(&self) -> &[Name] {
-        match self {
-            Self::Steer { action: Action::Declare(declaration), .. } => {
-                declaration.aliases.as_deref().unwrap_or_default()
-            }
-            _ => &[],
-        }
-    }
-
-    /// Answers one that shares a transaction. A caller that has gone away does not wait for its answer; what it asked is
-    /// done all the same.
-    fn answer(self, answer: Result<Answer, StoreError>) {
-        match self {
-            Self::Ping { reply, .. } => {
-                let _ = reply.send(answer.and_then(Answer::steered).map(|done| done.service));
-            }
-            Self::Steer { reply, .. } => {
-                let _ = reply.send(answer.and_then(Answer::steered));
-            }
-            Self::Delete { reply, .. } | Self::Record { reply, .. } => {
-                let _ = reply.send(answer.map(|_| ()));
-            }
-            Self::Sweep { .. }
-            | Self::Take { .. }
-            | Self::Revive { .. }
-            | Self::Purge { .. }
-            | Self::Read { .. } => {}
-        }
-    }
-}
+use crate::core::service::{self, Change};
 
 /// The writer's task: owns the writing connection.
 pub struct Writer {
@@ -109,6 +35,14 @@ pub struct Writer {
     pub(super) raised: watch::Sender<u64>,
     pub(super) health: Health,
     pub(super) clock: Clock,
+    /// Asked before everything that is written.
+    pub(super) guard: Guard,
+    /// The last term that was taken up.
+    pub(super) term: Option<u64>,
+    /// Whether all that a term begins with is done.
+    pub(super) is_ready: bool,
+    /// Where the database is; `None` in memory.
+    pub(super) path: Option<PathBuf>,
     pub(super) rules: Arc<Rules>,
     pub(super) options: SqliteConnectOptions,
     /// `None` after a failure that may have left the connection unusable.
@@ -156,6 +90,9 @@ impl Writer {
     async fn close(mut self) -> Result<(), sqlx::Error> {
         let next = self.listening.heard_at(self.clock.now(), self.rules.hold_seconds);
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        if self.guard.term() != self.term {
+            return connection.close().await;
+        }
         // The connection ends with this, so nothing else waits less.
         let patience = sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {SHUTDOWN_BUSY_MS_MAX}"));
         sqlx::query(patience).execute(&mut connection).await?;
@@ -165,6 +102,12 @@ impl Writer {
 
     /// Does what waits, in order: runs of commands that share a transaction, and those that have their own.
     async fn process(&mut self, waiting: &mut Vec<Command>) {
+        if let Err(error) = self.take_up().await {
+            for command in waiting.drain(..) {
+                command.refuse(error.clone());
+            }
+            return;
+        }
         let mut run = Vec::with_capacity(waiting.len());
         for command in waiting.drain(..) {
             if command.shares_a_transaction() {
@@ -184,8 +127,11 @@ impl Writer {
         }
         match self.commit(&run).await {
             Ok(answers) => {
+                // Another may have taken over meanwhile, and know what was not found here.
+                let may_write = self.guard.term() == self.term;
                 for (command, answer) in run.into_iter().zip(answers) {
-                    command.answer(answer);
+                    let is_final = answer.is_ok() || may_write;
+                    command.answer(if is_final { answer } else { Err(StoreError::NotPrimary) });
                 }
             }
             Err(error) if is_about_a_value(&error) && run.len() > 1 => {
@@ -450,6 +396,11 @@ impl Writer {
 
     /// Logs a failure, once, and drops a connection that may be unusable.
     fn failed(&mut self, what: &'static str, error: &sqlx::Error) -> StoreError {
+        if self.guard.has_others() && is_not_primary(error) {
+            warn!(%error, what, "not primary now; what waited is answered 503");
+            (self.connection, self.is_ready) = (None, false);
+            return StoreError::NotPrimary;
+        }
         error!(%error, what, "the store cannot write now; what waited is answered 503");
         if !self.in_memory && !is_about_a_value(error) && !is_busy(error) {
             self.connection = None;
@@ -477,21 +428,4 @@ impl Writer {
             self.raised.send_modify(|count| *count += 1);
         }
     }
-}
-
-/// Whether the database refused a value (a CHECK, a trigger somebody added), rather than failed to write.
-fn is_about_a_value(error: &sqlx::Error) -> bool {
-    // SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH, https://www.sqlite.org/rescode.html
-    matches!(primary_code(error), Some(18..=20))
-}
-
-fn is_busy(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY and SQLITE_LOCKED
-    matches!(primary_code(error), Some(5 | 6))
-}
-
-/// The primary result code: the low byte of what SQLite returned.
-fn primary_code(error: &sqlx::Error) -> Option<u32> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<u32>().ok().map(|code| code & 0xff)
 }

@@ -9,7 +9,7 @@ use crate::support::{Receiver, Reply};
 
 fn heart(house: &House, receiver: &Receiver, pulse: &Pulse) -> Heart {
     let (client, clock) = (Client::new().unwrap(), house.clock.clone());
-    Heart::new(receiver.uri().parse().unwrap(), pulse.clone(), house.store.health(), client, clock)
+    Heart::new(receiver.uri().parse().unwrap(), pulse.clone(), &house.store, client, clock)
 }
 
 #[tokio::test]

@@ -12,12 +12,14 @@ use overdue::config::{
     AlertFormat, Config, ConfigError, Database, Destination, Durability, Environment, Settings,
 };
 use overdue::core::frequency::Grace;
+use overdue::core::role::{Role, Standing};
 use overdue::http::{Api, Entrance, router};
-use overdue::store::{self, Rules, Store};
+use overdue::store::{self, Guard, Rules, Store};
 use overdue::sweeper::Sweeper;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 /// 2026-11-25 10:00:00 UTC.
@@ -32,6 +34,7 @@ pub struct House {
     rules: Rules,
     folder: Option<TempDir>,
     lock: Option<std::fs::File>,
+    standing: Option<watch::Sender<Standing>>,
 }
 
 /// An answer of the API.
@@ -149,12 +152,34 @@ impl House {
         rules: Rules,
         entrance: Entrance,
     ) -> Self {
+        Self::open_among(clock, folder, rules, entrance, None).await
+    }
+
+    /// One among several machines, which is told of its role.
+    pub async fn among(standing: watch::Sender<Standing>, rules: Rules) -> Self {
+        let folder = Some(TempDir::new().unwrap());
+        let clock = Clock::manual(TEN);
+        Self::open_among(clock, folder, rules, Entrance::default(), Some(standing)).await
+    }
+
+    async fn open_among(
+        clock: Clock,
+        folder: Option<TempDir>,
+        rules: Rules,
+        entrance: Entrance,
+        standing: Option<watch::Sender<Standing>>,
+    ) -> Self {
         let database = match &folder {
             Some(folder) => Database::File(folder.path().join("overdue.db")),
             None => Database::Memory,
         };
-        let opened =
-            store::open(&database, Durability::Full, rules.clone(), clock.clone()).await.unwrap();
+        let guard = match &standing {
+            Some(standing) => Guard::watching(standing.subscribe(), clock.clone()),
+            None => Guard::alone(clock.clone()),
+        };
+        let opened = store::open(&database, Durability::Full, rules.clone(), clock.clone(), guard)
+            .await
+            .unwrap();
         let writer = tokio::spawn(opened.writer.run());
         let store = opened.store;
         Self {
@@ -166,7 +191,20 @@ impl House {
             rules,
             folder,
             lock: opened.lock,
+            standing,
         }
+    }
+
+    /// Has LiteFS say what this machine is.
+    pub fn hear(&self, role: Role) {
+        let now = self.clock.now();
+        let standing = self.standing.as_ref().unwrap();
+        standing.send_modify(|standing| *standing = standing.heard(role, now));
+    }
+
+    /// That another machine is the primary.
+    pub fn hear_of(&self, primary: &str) {
+        self.hear(Role::Replica { primary: Some(primary.to_owned()) });
     }
 
     pub fn courier(&self, destination: &Destination) -> Courier {

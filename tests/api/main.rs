@@ -21,6 +21,7 @@ mod mails;
 mod outages;
 mod pings;
 mod post_office;
+mod roles;
 mod schedules;
 mod services;
 mod signals;

@@ -1,0 +1,99 @@
+//! What the writer can be asked, and how each is answered.
+
+use std::pin::Pin;
+
+use sqlx::SqliteConnection;
+
+use super::batch::Answer;
+use super::{
+    Action, Attempt, Cursor, DueDeliveries, Reply, Steered, StoreError, SweepFor, SweepPage,
+};
+use crate::core::name::Name;
+use crate::core::ping::Ping;
+use crate::core::service::Service;
+
+/// A job on the writer's connection, for reads of a database in memory.
+pub(super) type ReadJob = Box<
+    dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
+        + Send
+        + Sync,
+>;
+
+/// What the writer can be asked. The first four share transactions, the others have their own.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of that kind, and a box would cost each"
+)]
+pub(super) enum Command {
+    Ping { ping: Ping, reply: Reply<Service> },
+    Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
+    Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
+    Record { attempts: Vec<Attempt>, reply: Reply<()> },
+    Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
+    Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
+    Revive { destination: String, now: i64, reply: Reply<()> },
+    Purge { before: i64, reply: Reply<u64> },
+    Read { job: ReadJob },
+}
+
+impl Command {
+    pub(super) fn shares_a_transaction(&self) -> bool {
+        matches!(
+            self,
+            Self::Ping { .. } | Self::Delete { .. } | Self::Steer { .. } | Self::Record { .. }
+        )
+    }
+
+    /// The service that it is about, if it is about one, and whether that may be an alias.
+    pub(super) fn service(&self) -> Option<(&Name, bool)> {
+        match self {
+            Self::Ping { ping, .. } => Some((&ping.name, ping.takes_alias)),
+            Self::Delete { name, takes_alias, .. } => Some((name, *takes_alias)),
+            Self::Steer { name, .. } => Some((name, true)),
+            _ => None,
+        }
+    }
+
+    /// The other names that it gives to its service.
+    pub(super) fn aliases(&self) -> &[Name] {
+        match self {
+            Self::Steer { action: Action::Declare(declaration), .. } => {
+                declaration.aliases.as_deref().unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// Answers one that shares a transaction. A caller that has gone away does not wait for its answer; what it asked is
+    /// done all the same.
+    pub(super) fn answer(self, answer: Result<Answer, StoreError>) {
+        match self {
+            Self::Ping { reply, .. } => {
+                let _ = reply.send(answer.and_then(Answer::steered).map(|done| done.service));
+            }
+            Self::Steer { reply, .. } => {
+                let _ = reply.send(answer.and_then(Answer::steered));
+            }
+            Self::Delete { reply, .. } | Self::Record { reply, .. } => {
+                let _ = reply.send(answer.map(|_| ()));
+            }
+            Self::Sweep { .. }
+            | Self::Take { .. }
+            | Self::Revive { .. }
+            | Self::Purge { .. }
+            | Self::Read { .. } => {}
+        }
+    }
+
+    /// Answers whichever it is that it cannot be done. A read whose answer is not sent is as good as refused.
+    pub(super) fn refuse(self, error: StoreError) {
+        match self {
+            Self::Sweep { reply, .. } => drop(reply.send(Err(error))),
+            Self::Take { reply, .. } => drop(reply.send(Err(error))),
+            Self::Revive { reply, .. } => drop(reply.send(Err(error))),
+            Self::Purge { reply, .. } => drop(reply.send(Err(error))),
+            Self::Read { .. } => {}
+            shared => shared.answer(Err(error)),
+        }
+    }
+}

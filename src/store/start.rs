@@ -1,0 +1,121 @@
+//! Taking up the writing: at the start, and again each time this machine becomes the one that writes. Whatever was
+//! remembered of the database before is read afresh.
+
+use std::path::Path;
+
+use serde_json::json;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use tracing::warn;
+
+use super::history::Archive;
+use super::open::{OpenError, is_empty};
+use super::{Rules, listening, sql};
+use crate::core::listening::Listening;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// What the writer works with from now on.
+pub(super) struct Begun {
+    pub(super) connection: SqliteConnection,
+    /// How many services there are.
+    pub(super) services: i64,
+    /// Where the history stands.
+    pub(super) archive: Archive,
+    /// What the table `monitor` holds.
+    pub(super) listening: Listening,
+}
+
+/// Opens the database for writing and brings its schema up to date. A file that is not ours, or newer than us, is left
+/// as it is.
+pub(super) async fn start(
+    options: &SqliteConnectOptions,
+    path: Option<&Path>,
+    rules: &Rules,
+) -> Result<Begun, OpenError> {
+    let (mut connection, shown) = up_to_date(options, path).await?;
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
+    give_up_strangers(&mut connection, rules).await.map_err(sqlite)?;
+    let services =
+        sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let listening = listening::read(&mut connection).await.map_err(sqlite)?;
+    let archive = Archive::read(&mut connection).await.map_err(sqlite)?;
+    Ok(Begun { connection, services, archive, listening })
+}
+
+/// The database, opened for writing and migrated, and how its path is shown.
+pub(super) async fn up_to_date(
+    options: &SqliteConnectOptions,
+    path: Option<&Path>,
+) -> Result<(SqliteConnection, String), OpenError> {
+    let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
+    if let Some(path) = path.filter(|path| !is_empty(path)) {
+        refuse_strangers(path).await?;
+    }
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    migrate(&mut connection, &shown).await?;
+    Ok((connection, shown))
+}
+
+/// The version of the schema that this program knows.
+pub(super) fn newest_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
+async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
+    let shown = path.display().to_string();
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
+    let options =
+        SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await.map_err(sqlite)?;
+    let (tables, ours): (i64, i64) =
+        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?);
+    let (version, first): (i64, i64) = if ours == 0 {
+        (0, 0)
+    } else {
+        let row = sqlx::query(sql::MIGRATIONS_APPLIED)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(sqlite)?;
+        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?)
+    };
+    connection.close().await.map_err(sqlite)?;
+    let newest = newest_version();
+    if tables > ours && first == 0 {
+        Err(OpenError::Foreign { path: shown })
+    } else if version > newest {
+        Err(OpenError::Newer { path: shown, version })
+    } else {
+        Ok(())
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {
+    // What `run` calls; that one, being generic over lifetimes, cannot be part of a task of its own.
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => {
+            OpenError::Newer { path: path.to_owned(), version }
+        }
+        source => OpenError::Migrate { path: path.to_owned(), source: Box::new(source) },
+    })
+}
+
+/// Deliveries to destinations that are configured no more will never be made; they say so.
+async fn give_up_strangers(
+    connection: &mut SqliteConnection,
+    rules: &Rules,
+) -> Result<(), sqlx::Error> {
+    let known: Vec<&str> = rules.routes.iter().map(|route| route.destination.as_str()).collect();
+    let done = sqlx::query(sql::DELIVERIES_GIVE_UP_STRANGERS)
+        .bind(json!(known).to_string())
+        .execute(connection);
+    let given_up = done.await?.rows_affected();
+    if given_up > 0 {
+        warn!(deliveries = given_up, "given up: their destination has left the settings");
+    }
+    Ok(())
+}
