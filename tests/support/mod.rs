@@ -4,6 +4,8 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod litefs;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -257,6 +259,11 @@ impl Server {
 
     pub async fn send(&self, method: &str, target: &str) -> Answer {
         send(self.address, method, target).await.unwrap()
+    }
+
+    /// What it says from now on, where its standard error was piped.
+    pub fn log(&mut self) -> tokio::process::ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

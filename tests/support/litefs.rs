@@ -1,0 +1,135 @@
+//! A stand-in that speaks the HTTP API of LiteFS (`/info`, `/events`), whose role changes on command.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What LiteFS says of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Role {
+    Primary,
+    ReplicaOf(String),
+    NoPrimary,
+}
+
+/// One node's LiteFS.
+pub struct Litefs {
+    pub address: SocketAddr,
+    role: watch::Sender<Role>,
+    here: CancellationToken,
+}
+
+impl Litefs {
+    pub async fn primary() -> Self {
+        Self::start(Role::Primary).await
+    }
+
+    pub async fn replica_of(node: &str) -> Self {
+        Self::start(Role::ReplicaOf(node.to_owned())).await
+    }
+
+    async fn start(role: Role) -> Self {
+        let mut litefs = Self {
+            address: "127.0.0.1:0".parse().unwrap(),
+            role: watch::Sender::new(role),
+            here: CancellationToken::new(),
+        };
+        litefs.comes_back().await;
+        litefs
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn becomes_primary(&self) {
+        self.role.send_replace(Role::Primary);
+    }
+
+    pub fn becomes_replica_of(&self, node: &str) {
+        self.role.send_replace(Role::ReplicaOf(node.to_owned()));
+    }
+
+    pub fn has_no_primary(&self) {
+        self.role.send_replace(Role::NoPrimary);
+    }
+
+    /// Ends every connection and refuses new ones.
+    pub fn goes_away(&self) {
+        self.here.cancel();
+    }
+
+    /// Answers again, where it did before.
+    pub async fn comes_back(&mut self) {
+        let listener = loop {
+            // The one before may not have let go of the port yet.
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        self.address = listener.local_addr().unwrap();
+        self.here = CancellationToken::new();
+        let router = router(&self.role, &self.here);
+        let limits = overdue::http::ServerLimits {
+            shutdown: Duration::from_secs(1),
+            ..overdue::http::ServerLimits::default()
+        };
+        tokio::spawn(overdue::http::serve(listener, router, limits, self.here.clone()));
+    }
+}
+
+fn router(role: &watch::Sender<Role>, here: &CancellationToken) -> Router {
+    let (asked, told, here) = (role.clone(), role.clone(), here.clone());
+    Router::new()
+        .route("/info", get(async move || axum::Json(info(&asked.borrow()))))
+        .route("/events", get(async move || Body::from_stream(events(told.subscribe(), here))))
+}
+
+fn info(role: &Role) -> Value {
+    let mut info = json!({
+        "clusterID": "LFSC8A6E4B5D2C1F0A97",
+        "isPrimary": *role == Role::Primary,
+        "candidate": true,
+        "path": "/litefs",
+    });
+    if let Role::ReplicaOf(node) = role {
+        info["primary"] = json!({ "hostname": node });
+    }
+    info
+}
+
+fn event(kind: &str, role: &Role) -> String {
+    let mut data = json!({ "isPrimary": *role == Role::Primary });
+    if let Role::ReplicaOf(node) = role {
+        data["hostname"] = json!(node);
+    }
+    let tx = json!({ "type": "tx", "db": "overdue.db", "data": { "txID": "0000000000000001", "pageSize": 4096 } });
+    format!("{}\n{tx}\n", json!({ "type": kind, "data": data }))
+}
+
+fn events(
+    role: watch::Receiver<Role>,
+    here: CancellationToken,
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+    futures_util::stream::unfold((role, "init"), move |(mut role, kind)| {
+        let here = here.clone();
+        async move {
+            if kind == "primaryChange" {
+                tokio::select! {
+                    () = here.cancelled() => return None,
+                    changed = role.changed() => changed.ok()?,
+                }
+            }
+            let line = event(kind, &role.borrow_and_update());
+            Some((Ok(Bytes::from(line)), (role, "primaryChange")))
+        }
+    })
+}
