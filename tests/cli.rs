@@ -441,3 +441,28 @@ async fn a_service_that_no_destination_is_told_of_is_named_at_the_start_and_when
         child.kill().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn health_is_0_while_the_server_answers_and_1_with_a_sentence_otherwise() {
+    let folder = TempDir::new().unwrap();
+    let health = async |listen: String| {
+        let mut command = overdue(folder.path());
+        command.arg("health").env("OVERDUE_LISTEN", listen).env("OVERDUE_PING_KEY", "k");
+        let output = tokio::process::Command::from(command).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap().trim_end().to_owned())
+    };
+    let server = Server::start(folder.path(), None).await;
+    let port = server.address.port();
+    assert_eq!(health(format!("127.0.0.1:{port}")).await, (Some(0), String::new()));
+    assert_eq!(health(format!("0.0.0.0:{port}")).await.0, Some(0));
+    server.stop().await;
+    let (status, said) = health(format!("127.0.0.1:{port}")).await;
+    assert_eq!(status, Some(1));
+    assert!(
+        said.starts_with(&format!("overdue: nothing answers at http://127.0.0.1:{port}/healthz: ")),
+        "{said}"
+    );
+    let (status, said) = health("127.0.0.1:0".to_owned()).await;
+    assert_eq!(status, Some(1));
+    insta::assert_snapshot!(said, @"overdue: it listens on a port of the system's choice, which only its greeting tells: set OVERDUE_LISTEN");
+}

@@ -388,3 +388,23 @@ async fn keys_end_in_no_log_and_wrong_ones_are_counted_by_the_callers_address() 
         assert!(!log.contains(secret) && !greeting.contains(secret), "{log}");
     }
 }
+
+#[tokio::test]
+async fn systemd_is_told_when_it_serves_and_when_it_stops() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut command = overdue(folder.path());
+    command.args(["--listen", "127.0.0.1:0"]).env("NOTIFY_SOCKET", &path);
+    let server = Server::spawn(command).await;
+    let told = async || {
+        let mut bytes = [0; 100];
+        let length = patiently("a word to systemd", socket.recv(&mut bytes)).await.unwrap();
+        String::from_utf8_lossy(&bytes[..length]).trim().to_owned()
+    };
+    assert_eq!(told().await, "READY=1");
+    assert_eq!(server.get("/healthz").await.status, 200);
+    server.signal("TERM");
+    assert_eq!(told().await, "STOPPING=1");
+    assert_eq!(server.ended().await.code(), Some(0));
+}
