@@ -434,3 +434,35 @@ async fn it_stops_with_status_0_whatever_its_role_and_gives_the_lease_up_so() {
         assert_eq!(answer.status, 503);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_was_paused_while_another_took_over_stores_and_raises_nothing() {
+    let mut receiver = Receiver::start().await;
+    let a = Node::start(Litefs::primary().await, &receiver.uri()).await;
+    let b = Node::start(Litefs::replica_of("a").await, &receiver.uri()).await;
+    // Due soon after the pause began, so that a sweep that did not ask would find it.
+    a.ping("/ping?name=job&frequency=1s&grace=2s").await;
+    replicate(&a.database(), &b.database()).await;
+    a.server.signal("STOP");
+    let paused_at = now();
+    a.litefs.becomes_replica_of("b");
+    b.litefs.becomes_primary();
+    assert_eq!(receiver.next().await.body["name"], "job");
+    b.ping("/ping/job?frequency=1h").await;
+    assert_eq!(receiver.next().await.body["type"], "service.recovered");
+    // Longer than a role is believed, and shorter than a lease lasts.
+    while now() - paused_at <= overdue::core::limits::ROLE_SECONDS_MAX + 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let address = a.server.address;
+    let waiting = tokio::spawn(async move { support::send(address, "GET", "/ping/job").await });
+    tokio::task::yield_now().await;
+    a.server.signal("CONT");
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.head.contains("fly-replay: instance=b;"), "{answer:?}");
+    assert_eq!(rows(&a.database(), "SELECT id FROM alerts").await, Vec::<String>::new());
+    a.server.stop().await;
+    b.server.stop().await;
+    assert!(receiver.rest().is_empty());
+}
