@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::alerting::{Client, ClientError, Courier, Heart, Presentation, Pulse, Watchman};
 use crate::cli::greeting::{self, Greeting};
-use crate::cli::{Invocation, check_config, health, migrate, sink, test_alert};
+use crate::cli::{self, Invocation, check_config, health, migrate, sink, test_alert};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, LogFormat};
@@ -76,20 +77,27 @@ pub enum AppError {
 ///
 /// # Errors
 /// [`AppError`], a sentence for the person who called.
-pub async fn run(invocation: Invocation) -> Result<(), AppError> {
-    // Before anything is opened, so that a signal during the start is not lost.
-    let stop = stop_on_signals().map_err(AppError::Signals)?;
+pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
+    let done = |()| ExitCode::SUCCESS;
+    let exit = |is_well| if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    // Before anything is opened, so that a signal during the start is not lost. `overdue run` sees to its own.
+    let stop = || stop_on_signals().map_err(AppError::Signals);
     match invocation {
-        Invocation::Serve(config) => serve(&config, stop).await,
-        Invocation::Sink(options) => receive(&options, stop).await,
-        Invocation::Migrate(config) => Ok(migrate::run(&config).await?),
-        Invocation::Health(config) => Ok(health::check(&config).await?),
-        Invocation::CheckConfig(config) => check_config::print(&config).map_err(AppError::Output),
+        Invocation::Serve(config) => serve(&config, stop()?).await.map(done),
+        Invocation::Run(run) => Ok(cli::run::run(*run, Clock::system()).await.into()),
+        Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system()).await)),
+        Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
+        Invocation::Sink(options) => receive(&options, stop()?).await.map(done),
+        Invocation::Migrate(config) => Ok(migrate::run(&config).await?).map(done),
+        Invocation::Health(config) => Ok(health::check(&config).await?).map(done),
+        Invocation::CheckConfig(config) => {
+            check_config::print(&config).map_err(AppError::Output).map(done)
+        }
         Invocation::TestAlert(config, destinations) => {
             let (client, now) = (Client::trusting(&config.authorities)?, Clock::system().now());
             let accepted =
                 test_alert::send(&destinations, &client, &presentation(&config), now).await;
-            if accepted { Ok(()) } else { Err(AppError::NotAccepted) }
+            if accepted { Ok(ExitCode::SUCCESS) } else { Err(AppError::NotAccepted) }
         }
     }
 }

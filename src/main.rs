@@ -5,16 +5,17 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             // Standard error may be gone; the exit status says it too.
             let _ = writeln!(std::io::stderr(), "overdue: {error:#}");
-            ExitCode::FAILURE
+            let invocation = error.downcast_ref::<overdue::cli::InvocationError>();
+            invocation.map_or(1, overdue::cli::InvocationError::exit_status).into()
         }
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run() -> anyhow::Result<ExitCode> {
     let invocation = overdue::cli::parse()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(overdue::app::run(invocation));

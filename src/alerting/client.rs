@@ -65,22 +65,7 @@ impl Client {
     /// # Errors
     /// The same, and that one of them is no certificate.
     pub fn trusting(authorities: &[CertificateDer<'static>]) -> Result<Self, ClientError> {
-        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        for authority in authorities {
-            roots.add(authority.clone())?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(DELIVERY_CONNECT_SECONDS_MAX))
-            .user_agent(concat!("overdue/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = client_builder(authorities)?.no_proxy().build()?;
         Ok(Self { http, authorities: authorities.into() })
     }
 
@@ -140,6 +125,30 @@ impl Client {
     }
 }
 
+/// What every client of this program has: it trusts the compiled-in certificate authorities and these, follows no
+/// redirect, and does not wait long for a connection.
+///
+/// # Errors
+/// [`ClientError`]: one of the authorities is no certificate, or this program is broken.
+pub fn client_builder(
+    authorities: &[CertificateDer<'static>],
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(DELIVERY_CONNECT_SECONDS_MAX))
+        .user_agent(concat!("overdue/", env!("CARGO_PKG_VERSION"))))
+}
+
 fn answer(response: &Response, now: i64) -> Answer {
     let error = || format!("it answered {}", response.status());
     match response.status().as_u16() {
@@ -154,7 +163,7 @@ fn answer(response: &Response, now: i64) -> Answer {
 }
 
 /// The innermost reason, without the URI, in which secrets may stand.
-fn why(error: &reqwest::Error, timeout_seconds: u64) -> String {
+pub fn why(error: &reqwest::Error, timeout_seconds: u64) -> String {
     if error.is_timeout() {
         return format!("no answer within {timeout_seconds} s");
     }

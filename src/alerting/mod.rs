@@ -12,7 +12,7 @@ mod trial;
 mod upkeep;
 mod watchman;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, client_builder, why};
 pub use courier::{Courier, Step};
 pub use format::Presentation;
 pub use heartbeat::{Heart, Pulse};

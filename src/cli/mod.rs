@@ -3,14 +3,24 @@
 //! Commands that serve are only read here; `app` wires them.
 
 pub mod check_config;
+mod client;
+pub mod delete;
 pub mod greeting;
 pub mod health;
+mod message;
 pub mod migrate;
+mod output;
+pub mod ping;
+pub mod run;
+mod signals;
 pub mod sink;
+mod spool;
+mod teller;
 pub mod test_alert;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Destination, Environment, Settings};
 
 /// A persistent ping monitor: jobs call it when they run, and it alerts when they fall silent.
@@ -29,6 +39,12 @@ struct Cli {
 enum Command {
     /// Serve (the default)
     Serve(Box<Settings>),
+    /// Run a command, and tell the monitor when it starts and how it ends
+    Run(Box<run::RunArgs>),
+    /// Tell the monitor that a job ran, or what became of it
+    Ping(Box<ping::PingArgs>),
+    /// Have the monitor forget a service
+    Delete(Box<delete::DeleteArgs>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
     /// Bring the database's schema up to date, apart from serving
@@ -46,6 +62,12 @@ enum Command {
 pub enum Invocation {
     /// `overdue serve`, with these settings.
     Serve(Box<Config>),
+    /// `overdue run`.
+    Run(Box<run::Run>),
+    /// `overdue ping`.
+    Ping(Box<ping::Ping>),
+    /// `overdue delete`.
+    Delete(Box<delete::Delete>),
     /// `overdue sink`.
     Sink(sink::Sink),
     /// `overdue migrate`, with these settings.
@@ -58,18 +80,48 @@ pub enum Invocation {
     TestAlert(Box<Config>, Vec<Destination>),
 }
 
+/// Why there is nothing to do.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// A setting of the server is wrong.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// An argument is wrong: a sentence that says what would be right.
+    #[error("{0}")]
+    Argument(String),
+}
+
+impl InvocationError {
+    /// The exit status that says it: 2 where nothing was begun, as with arguments that cannot be read at all.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Settings(_) => 1,
+            Self::Argument(_) => 2,
+        }
+    }
+}
+
 /// Reads the arguments and what they leave to the environment and `overdue.toml`. Arguments that cannot be read, and
 /// `--help`, end the process as clap does.
 ///
 /// # Errors
-/// [`ConfigError`] about the first setting that is wrong or unknown.
-pub fn parse() -> Result<Invocation, ConfigError> {
+/// [`InvocationError`] about the first setting or argument that is wrong or unknown.
+pub fn parse() -> Result<Invocation, InvocationError> {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let environment = Environment { variables: std::env::vars_os().collect(), folder: ".".into() };
     let inner = matches.subcommand().map_or(&matches, |(_, inner)| inner);
     let resolved = |settings: &Settings| settings.resolve(inner, &environment).map(Box::new);
+    let wrong = InvocationError::Argument;
     Ok(match cli.command {
+        Some(Command::Run(run)) => Invocation::Run(Box::new(run.resolve().map_err(wrong)?)),
+        Some(Command::Ping(ping)) => {
+            let ping = ping.resolve(Clock::system().now()).map_err(wrong)?;
+            Invocation::Ping(Box::new(ping))
+        }
+        Some(Command::Delete(delete)) => {
+            Invocation::Delete(Box::new(delete.resolve().map_err(wrong)?))
+        }
         Some(Command::Sink(sink)) => Invocation::Sink(sink),
         Some(Command::Migrate(settings)) => Invocation::Migrate(resolved(&settings)?),
         Some(Command::Health(settings)) => Invocation::Health(resolved(&settings)?),

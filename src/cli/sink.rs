@@ -48,7 +48,7 @@ fn line(method: &str, uri: &str, body: &str, now: i64) -> String {
 }
 
 /// Terminals obey control characters, and alerts come from anywhere.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -16,7 +16,10 @@ const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// The certificates of the file that the variable names, if it does. Those of a kind that is not understood are left
 /// out, as system bundles hold some.
-pub(super) fn read(environment: &Environment) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+///
+/// # Errors
+/// [`ConfigError`]: the file cannot be read, or holds none.
+pub fn read(environment: &Environment) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let Some(name) = environment.get(VARIABLE) else { return Ok(Vec::new()) };
     let wrong = |what: &str| ConfigError::one(format!("{VARIABLE} {name:?} {what}"));
     let mut pem = Vec::new();

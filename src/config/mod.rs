@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
+pub use authorities::read as authorities;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 pub use destination::{AlertFormat, Destination, Secret};
