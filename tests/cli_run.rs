@@ -60,6 +60,19 @@ impl Machine {
         patiently("the job", self.job(script).output()).await.unwrap()
     }
 
+    async fn all_at_once(&self, commands: &[Vec<&str>]) -> Vec<Output> {
+        let spawn = |arguments: &Vec<&str>| {
+            let mut command = self.command(arguments);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let children: Vec<Child> = commands.iter().map(spawn).collect();
+        let mut outputs = Vec::new();
+        for child in children {
+            outputs.push(patiently("all", child.wait_with_output()).await.unwrap());
+        }
+        outputs
+    }
+
     fn spool(&self) -> PathBuf {
         self.folder.path().join(".local/state/overdue/spool")
     }
@@ -165,8 +178,9 @@ async fn the_input_is_the_commands_and_streams_that_are_one_keep_their_order() {
     child.stdin.take().unwrap().write_all(b"said\n").await.unwrap();
     assert_eq!(patiently("the job", child.wait()).await.unwrap().code(), Some(0));
     let both = fs::read_to_string(machine.folder.path().join("both")).unwrap();
-    let expected: String = (1..10).map(|i| format!("out {i}\nerr {i}\n")).collect();
-    assert_eq!(both, format!("said\n{expected}"));
+    let lines = (1..10).flat_map(|i| [format!("out {i}"), format!("err {i}")]);
+    let expected: Vec<String> = ["said".to_owned()].into_iter().chain(lines).collect();
+    assert_eq!(both.lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
@@ -227,6 +241,22 @@ async fn one_that_reads_slowly_gets_it_all_and_the_monitor_is_told_meanwhile() {
         (all.len(), patiently("the job", child.wait()).await.unwrap().code()),
         (100_000, Some(0))
     );
+}
+
+#[tokio::test]
+async fn a_full_disk_behind_the_output_is_told_and_does_not_stop_the_command() {
+    let mut receiver = Receiver::start().await;
+    let machine = Machine::new(receiver.address);
+    let mut job = machine.job("echo one; sleep 0.1; echo two; exit 5");
+    job.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let child = job.stderr(Stdio::piped()).spawn().unwrap();
+    let output = patiently("the job", child.wait_with_output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = said(&output);
+    assert!(said.starts_with("overdue: the command's output cannot be passed on: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    receiver.next().await;
+    assert_eq!(receiver.next().await.bytes, b"one\ntwo\n");
 }
 
 fn kill(child: &Child, name: &str) {
@@ -358,7 +388,7 @@ async fn what_could_not_be_told_is_told_by_the_next_run_with_its_true_time() {
     let job = server.get("/ping/job/log").await;
     assert_eq!(job.json()["status"], "failed", "{}", job.body);
     let database = folder.path().join("overdue.db");
-    let query = "SELECT time, exit_status, duration_ms >= 0 FROM pings JOIN services ON services.name = 'job' AND services.id = pings.service WHERE exit_status IS NOT NULL";
+    let query = "SELECT at, exit_status, duration_ms >= 0 FROM pings WHERE service = 'job' AND exit_status IS NOT NULL";
     if let Some(row) = sqlite3(&database, query) {
         let columns: Vec<i64> = row.split('|').map(|column| column.parse().unwrap()).collect();
         assert!((before..=after).contains(&columns[0]), "{row}: {before} to {after}");
@@ -418,18 +448,15 @@ async fn of_several_at_once_none_sends_what_another_has_sent() {
     let machine = Machine::new(nobody().await);
     let names: Vec<String> = (0..12).map(|number| format!("job-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let kept = futures_util::future::join_all(names.iter().map(|name| {
-        machine.command(&["ping", name, "--frequency", "1D", "--timeout", "1s"]).output()
-    }));
-    patiently("all at once", kept).await;
+    let pings: Vec<Vec<&str>> = names
+        .iter()
+        .map(|name| vec!["ping", name, "--frequency", "1D", "--timeout", "1s"])
+        .collect();
+    machine.all_at_once(&pings).await;
     assert_eq!(machine.kept().len(), 12);
     let address = machine.url.strip_prefix("http://").unwrap().parse().unwrap();
     let mut receiver = Receiver::start_at(address).await;
-    let sent = futures_util::future::join_all(
-        (0..4).map(|_| machine.command(&["ping", "now", "--frequency", "1D"]).output()),
-    );
-    for output in patiently("all at once", sent).await {
-        let output = output.unwrap();
+    for output in machine.all_at_once(&vec![vec!["ping", "now", "--frequency", "1D"]; 4]).await {
         assert_eq!((output.status.code(), said(&output)), (Some(0), String::new()));
     }
     assert!(machine.kept().is_empty());
@@ -616,7 +643,7 @@ async fn a_log_comes_from_the_standard_input_too_and_a_missing_file_is_told() {
     let mut command = machine.command(&["ping", "job", "--frequency", "1D", "--log", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(&[b'x'; 30_000]).await.unwrap();
+    input.write_all(&vec![b'x'; 30_000]).await.unwrap();
     input.write_all(b"the end").await.unwrap();
     drop(input);
     assert_eq!(patiently("it", child.wait()).await.unwrap().code(), Some(0));
@@ -626,6 +653,52 @@ async fn a_log_comes_from_the_standard_input_too_and_a_missing_file_is_told() {
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).starts_with("overdue: --log \"missing\" cannot be read: "));
     assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_whose_clock_is_ahead_is_heard_all_the_same() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let machine = Machine::new(listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(async |request: axum::extract::Request| {
+        let is_timed = request.uri().query().unwrap_or_default().contains("timestamp=");
+        let detail = r#"{"detail":"timestamp 7 is 90 s in the future: use a clock that is right"}"#;
+        if is_timed {
+            (axum::http::StatusCode::BAD_REQUEST, detail)
+        } else {
+            (axum::http::StatusCode::OK, "{}")
+        }
+    });
+    tokio::spawn(overdue::http::serve(
+        listener,
+        router,
+        overdue::http::ServerLimits::default(),
+        tokio_util::sync::CancellationToken::new(),
+    ));
+    let output = machine.run("exit 2").await;
+    assert_eq!((output.status.code(), said(&output)), (Some(2), String::new()));
+    // What its caller has chosen is the caller's to mend.
+    let output = machine.overdue(&["ping", "job", "--frequency", "1D", "--timestamp", "7"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("timestamp 7 is 90 s in the future"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn help_says_what_becomes_of_exit_statuses_and_of_pings_that_cannot_be_sent() {
+    let machine = Machine::new(nobody().await);
+    for (command, words) in [
+        ("run", ["127 if it is not there", "overdue/spool", "OVERDUE_URL", "between 1m and 1h"]),
+        (
+            "ping",
+            ["last 10,000 bytes", "overdue/spool", "OVERDUE_KEY", "success, start, fail, log"],
+        ),
+    ] {
+        let output = machine.overdue(&[command, "--help"]).await;
+        let help = String::from_utf8(output.stdout).unwrap();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in words {
+            assert!(help.contains(words), "{words} is not in {help}");
+        }
+    }
 }
 
 #[tokio::test]

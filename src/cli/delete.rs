@@ -8,7 +8,7 @@ use super::client::{Monitor, MonitorArgs, Outcome};
 use super::message;
 use crate::core::name::Name;
 
-/// Has the monitor forget a service, with its history and the alerts that were not sent yet.
+/// Have the monitor forget a service, with its history and the alerts that were not sent yet
 #[derive(Clone, Debug, Args)]
 pub(super) struct DeleteArgs {
     /// The service's name

@@ -39,11 +39,9 @@ struct Cli {
 enum Command {
     /// Serve (the default)
     Serve(Box<Settings>),
-    /// Run a command, and tell the monitor when it starts and how it ends
+    // What --help says of these stands with their arguments.
     Run(Box<run::RunArgs>),
-    /// Tell the monitor that a job ran, or what became of it
     Ping(Box<ping::PingArgs>),
-    /// Have the monitor forget a service
     Delete(Box<delete::DeleteArgs>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),

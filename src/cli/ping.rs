@@ -16,7 +16,7 @@ use crate::core::limits::{LOG_BYTES_MAX, TIME_SECONDS_MAX};
 use crate::core::signal::{RunId, Signal};
 
 #[allow(clippy::doc_markdown, reason = "these are the words of --help, where backticks would show")]
-/// Tells the monitor that a job ran, or what became of it.
+/// Tell the monitor that a job ran, or what became of it
 ///
 /// The first ping of a service needs its schedule. A ping that cannot be sent is kept under $XDG_STATE_HOME (else
 /// ~/.local/state) in overdue/spool, and sent the next time that overdue run or overdue ping runs; that is no failure.

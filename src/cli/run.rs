@@ -34,7 +34,7 @@ const UNKNOWN: u8 = 125;
 const KILLED: i32 = 128;
 
 #[allow(clippy::doc_markdown, reason = "these are the words of --help, where backticks would show")]
-/// Runs a command, and tells the monitor when it starts and how it ends.
+/// Run a command, and tell the monitor when it starts and how it ends
 ///
 /// The command starts at once, gets our signals and our standard input, and its exit status is ours (127 if it is not
 /// there, 126 if it cannot be started, 128 and the signal's number if one ended it), whatever becomes of the pings. A

@@ -43,6 +43,9 @@ pub(super) fn variable(id: &str) -> Option<String> {
     variables().remove(id)
 }
 
+/// What `overdue run` and its like read, and the server may find beside its own.
+const VARIABLES_OF_CALLERS: [&str; 2] = ["OVERDUE_URL", "OVERDUE_KEY"];
+
 /// A misspelt `OVERDUE_…` would silently mean its default.
 pub(super) fn refuse_unknown_variables(environment: &Environment) -> Result<(), ConfigError> {
     let known = variables();
@@ -52,6 +55,7 @@ pub(super) fn refuse_unknown_variables(environment: &Environment) -> Result<(), 
         let is_announced = name.starts_with("OVERDUE_SERVICE_") || name.starts_with("OVERDUE_PORT");
         if name.starts_with("OVERDUE_")
             && !is_announced
+            && !VARIABLES_OF_CALLERS.contains(&name.as_ref())
             && !known.values().any(|known| *known == name)
         {
             let known: Vec<&str> = known
