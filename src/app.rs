@@ -88,8 +88,8 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
         Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system()).await)),
         Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
         Invocation::Sink(options) => receive(&options, stop()?).await.map(done),
-        Invocation::Migrate(config) => Ok(migrate::run(&config).await?).map(done),
-        Invocation::Health(config) => Ok(health::check(&config).await?).map(done),
+        Invocation::Migrate(config) => Ok(done(migrate::run(&config).await?)),
+        Invocation::Health(config) => Ok(done(health::check(&config).await?)),
         Invocation::CheckConfig(config) => {
             check_config::print(&config).map_err(AppError::Output).map(done)
         }
