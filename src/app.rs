@@ -87,6 +87,8 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
         Invocation::Run(run) => Ok(cli::run::run(*run, Clock::system()).await.into()),
         Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system()).await)),
         Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
+        Invocation::List(list) => Ok(exit(cli::list::list(&list, Clock::system().now()).await)),
+        Invocation::Steer(steer) => Ok(exit(cli::steer::steer(&steer).await)),
         Invocation::Sink(options) => receive(&options, stop()?).await.map(done),
         Invocation::Migrate(config) => Ok(done(migrate::run(&config).await?)),
         Invocation::Health(config) => Ok(done(health::check(&config).await?)),

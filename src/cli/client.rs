@@ -17,7 +17,8 @@ use crate::clock::Clock;
 use crate::config::{self, Environment};
 use crate::core::frequency::Frequency;
 use crate::core::limits::{
-    ANSWER_BYTES_MAX, TELLING_PAUSE_MS_MAX, TELLING_PAUSE_MS_MIN, TELLING_SECONDS_MAX,
+    ANSWER_BYTES_MAX, LIST_BYTES_MAX, TELLING_PAUSE_MS_MAX, TELLING_PAUSE_MS_MIN,
+    TELLING_SECONDS_MAX,
 };
 use crate::core::retry;
 
@@ -168,6 +169,32 @@ impl Monitor {
             }
             _ => outcome,
         }
+    }
+
+    /// Reads what stands at `target`, a path and query below the address.
+    ///
+    /// # Errors
+    /// Why it could not be read, as the end of a sentence.
+    pub(super) async fn read(&self, target: &str) -> Result<Value, String> {
+        let http = self.http.get_or_init(|| http(&self.base)).as_ref().map_err(Clone::clone)?;
+        let mut request = http.get(format!("{}{target}", self.base)).timeout(self.timeout);
+        if let Some(key) = &self.key {
+            request = request.header(AUTHORIZATION, key.clone());
+        }
+        let seconds = self.timeout.as_secs().max(1);
+        let mut response = request.send().await.map_err(|error| why(&error, seconds))?;
+        if !response.status().is_success() {
+            return Err(said(response).await);
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| why(&error, seconds))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > LIST_BYTES_MAX {
+                return Err("it answered too much".to_owned());
+            }
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|_| "its answer is not JSON: is it overdue?".to_owned())
     }
 
     /// Sends a request to `target`, a path and query below the address.

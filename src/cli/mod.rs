@@ -7,6 +7,7 @@ mod client;
 pub mod delete;
 pub mod greeting;
 pub mod health;
+pub mod list;
 mod message;
 pub mod migrate;
 mod output;
@@ -15,6 +16,7 @@ pub mod run;
 mod signals;
 pub mod sink;
 mod spool;
+pub mod steer;
 mod teller;
 pub mod test_alert;
 
@@ -43,6 +45,12 @@ enum Command {
     Run(Box<run::RunArgs>),
     Ping(Box<ping::PingArgs>),
     Delete(Box<delete::DeleteArgs>),
+    List(Box<list::ListArgs>),
+    // Two commands share theirs.
+    /// Expect nothing of a service until it is resumed or succeeds
+    Pause(Box<steer::SteerArgs>),
+    /// Expect the next ping of a paused service as if one had just come
+    Resume(Box<steer::SteerArgs>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
     /// Bring the database's schema up to date, apart from serving
@@ -66,6 +74,10 @@ pub enum Invocation {
     Ping(Box<ping::Ping>),
     /// `overdue delete`.
     Delete(Box<delete::Delete>),
+    /// `overdue list`.
+    List(Box<list::List>),
+    /// `overdue pause` and `overdue resume`.
+    Steer(Box<steer::Steer>),
     /// `overdue sink`.
     Sink(sink::Sink),
     /// `overdue migrate`, with these settings.
@@ -119,6 +131,13 @@ pub fn parse() -> Result<Invocation, InvocationError> {
         }
         Some(Command::Delete(delete)) => {
             Invocation::Delete(Box::new(delete.resolve().map_err(wrong)?))
+        }
+        Some(Command::List(list)) => Invocation::List(Box::new(list.resolve().map_err(wrong)?)),
+        Some(Command::Pause(steer)) => {
+            Invocation::Steer(Box::new(steer.resolve(steer::Verb::Pause).map_err(wrong)?))
+        }
+        Some(Command::Resume(steer)) => {
+            Invocation::Steer(Box::new(steer.resolve(steer::Verb::Resume).map_err(wrong)?))
         }
         Some(Command::Sink(sink)) => Invocation::Sink(sink),
         Some(Command::Migrate(settings)) => Invocation::Migrate(resolved(&settings)?),

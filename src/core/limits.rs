@@ -332,3 +332,9 @@ pub const SPOOL_LOCKS: u8 = 16;
 
 /// The pause between two looks at a lock of the spool that another process holds.
 pub const SPOOL_LOCK_PAUSE_MS: u64 = 50;
+
+/// What the command line reads of a page of a list.
+pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Pages of a list that the command line asks for.
+pub const LIST_PAGES_MAX: usize = 2000;
