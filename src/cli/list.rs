@@ -12,7 +12,7 @@ use crate::core::limits::{LIST_PAGES_MAX, LIST_ROWS_MAX};
 use crate::core::service::Status;
 use crate::core::text;
 
-/// Lists services and how they are.
+/// List services and how they are
 #[derive(Clone, Debug, Args)]
 pub(super) struct ListArgs {
     /// Only those in whose names this stands
