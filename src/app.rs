@@ -85,7 +85,7 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
     match invocation {
         Invocation::Serve(config) => serve(&config, stop()?).await.map(done),
         Invocation::Run(run) => Ok(cli::run::run(*run, Clock::system()).await.into()),
-        Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system()).await)),
+        Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system(), stop()?).await)),
         Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
         Invocation::List(list) => Ok(exit(cli::list::list(&list, Clock::system().now()).await)),
         Invocation::Steer(steer) => Ok(exit(cli::steer::steer(&steer).await)),

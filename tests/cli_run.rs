@@ -397,6 +397,40 @@ async fn what_could_not_be_told_is_told_by_the_next_run_with_its_true_time() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_monitor_that_is_back_in_time_is_told_without_the_spool() {
+    let machine = Machine::new(nobody().await);
+    let address = machine.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut command = machine.command(&["run", "job", "--frequency", "1D", "--", "echo", "over"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(patiently("it", lines.next_line()).await.unwrap().unwrap(), "over");
+    let mut receiver = Receiver::start_at(address).await;
+    let mut told = parameters(&receiver.next().await);
+    if told["signal"] == "start" {
+        told = parameters(&receiver.next().await);
+    }
+    assert_eq!(told["signal"], "0");
+    let output = patiently("the job", child.wait_with_output()).await.unwrap();
+    assert_eq!((output.status.code(), said(&output)), (Some(0), String::new()));
+    assert!(machine.kept().is_empty());
+}
+
+#[tokio::test]
+async fn a_ping_that_is_told_to_end_is_kept() {
+    if is_ignored(15) {
+        return;
+    }
+    let mut receiver = Receiver::start().await;
+    receiver.usually(Reply::Hang);
+    let machine = Machine::new(receiver.address);
+    let child = machine.command(&["ping", "job", "--frequency", "1D"]).spawn().unwrap();
+    receiver.next().await;
+    kill(&child, "TERM");
+    let output = patiently("its end", child.wait_with_output()).await.unwrap();
+    assert_eq!((output.status.code(), machine.kept().len()), (Some(0), 1));
+}
+
 /// Keeps a ping of each of these services.
 async fn keep(machine: &Machine, names: &[&str]) {
     for name in names {

@@ -78,17 +78,23 @@ pub struct Ping {
     monitor: Monitor,
 }
 
-/// Sends it, after what is kept of the same service, and then what is kept of others. Whether it is known or kept.
-pub async fn ping(ping: Ping, clock: Clock) -> bool {
+/// Sends it, after what is kept of the same service, and then what is kept of others. `stop` ends the trying, not the
+/// keeping. Whether it is known or kept.
+pub async fn ping(ping: Ping, clock: Clock, stop: CancellationToken) -> bool {
     let Ping { message, monitor } = ping;
     let (started, timeout) = (Instant::now(), monitor.timeout);
     let deadline = started + timeout;
     let teller = Teller::new(monitor, message.name.clone(), clock);
-    let never = CancellationToken::new();
-    let _ = timeout_at(started + timeout / 2, teller.send_kept(Whose::Own, &never)).await;
-    let told = teller.tell(&message, deadline, std::future::pending()).await;
+    let send_kept = async |whose, until| {
+        tokio::select! {
+            _ = timeout_at(until, teller.send_kept(whose, &stop)) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    send_kept(Whose::Own, started + timeout / 2).await;
+    let told = teller.tell(&message, deadline, stop.cancelled()).await;
     if told == Told::Known {
-        let _ = timeout_at(deadline, teller.send_kept(Whose::Others, &never)).await;
+        send_kept(Whose::Others, deadline).await;
     }
     teller.print_warnings();
     told != Told::Lost

@@ -76,11 +76,10 @@ impl Teller {
         let mut pause = Duration::from_millis(TELLING_PAUSE_MS_MIN);
         for _ in 0..START_TRIES_MAX {
             match self.monitor.post(start, self.monitor.timeout).await {
-                Outcome::Accepted => {
+                Outcome::Accepted | Outcome::Older(_) => {
                     self.send_kept(Whose::Others, ended).await;
                     return;
                 }
-                Outcome::Older(_) => return,
                 Outcome::Refused { said, .. } => {
                     self.warn(format!(
                         "{} refused the start of {}: {said}",
