@@ -70,6 +70,15 @@ pub const BODY_BYTES_MAX: usize = 1_000_000;
 /// What is still read and thrown away of a body over its limit, so that the caller gets to read the answer.
 pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 
+/// The largest body of a ping in Healthchecks' dialect: 2.5 MB, of which it keeps the beginning.
+pub const HEALTHCHECKS_BODY_BYTES_MAX: usize = 2_500_000;
+
+/// The frequency of a service that `create=1` makes in that dialect: a day.
+pub const HEALTHCHECKS_FREQUENCY_SECONDS: i64 = 86_400;
+
+/// Its grace: an hour.
+pub const HEALTHCHECKS_GRACE_SECONDS: i64 = 3600;
+
 /// How long a caller may take to send a body.
 pub const BODY_SECONDS_MAX: u64 = 20;
 

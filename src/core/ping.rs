@@ -21,6 +21,8 @@ pub struct Ping {
     pub run: Option<RunId>,
     /// How the job is to be watched from now on.
     pub terms: Terms,
+    /// Whether the terms are those of a service that is not known yet: one that is known stays as it is.
+    pub terms_if_new: bool,
     /// When the job ran, by the caller's clock; `None` means when the ping arrived.
     pub timestamp: Option<i64>,
     /// How long the run took, where the caller has measured it.
@@ -31,6 +33,8 @@ pub struct Ping {
     pub origin: Origin,
     /// Whether the name may be one of the service's aliases.
     pub takes_alias: bool,
+    /// Whether the name must be an alias: whoever knows it needs no key.
+    pub by_alias_alone: bool,
     /// When the ping arrived, by the server's clock.
     pub received_at: i64,
     /// The same in milliseconds.
@@ -45,11 +49,13 @@ impl Ping {
             signal: Signal::Success,
             run: None,
             terms: Terms::default(),
+            terms_if_new: false,
             timestamp: None,
             duration_ms: None,
             log: None,
             origin: Origin::default(),
             takes_alias: false,
+            by_alias_alone: false,
             received_at: now,
             received_ms: now * 1000,
         }
@@ -119,7 +125,7 @@ pub fn ping(
     now: i64,
 ) -> Result<Decision, Refusal> {
     if ping.signal == Signal::Log {
-        return log(stored, ping);
+        return log(stored, ping, default_grace);
     }
     let mut service = under_terms(stored, ping, default_grace)?;
     let at = time_of(ping, stored.and_then(|service| service.last_ping))?;
@@ -166,10 +172,15 @@ fn is_success(ping: &Ping) -> bool {
     ping.signal.is_end() && !ping.signal.is_failure()
 }
 
-/// A log changes nothing, whatever its timestamp.
-fn log(stored: Option<&Service>, ping: &Ping) -> Result<Decision, Refusal> {
-    let stored = stored.ok_or(Refusal::Unknown)?;
-    Ok(recorded(stored, ping.timestamp.unwrap_or(ping.received_at)))
+/// A log changes nothing, whatever its timestamp. Only one whose terms are meant to make a service does, and that one has
+/// never run.
+fn log(stored: Option<&Service>, ping: &Ping, default_grace: Grace) -> Result<Decision, Refusal> {
+    let at = ping.timestamp.unwrap_or(ping.received_at);
+    match stored {
+        Some(stored) => Ok(recorded(stored, at)),
+        None if ping.terms_if_new => Ok(recorded(&under_terms(None, ping, default_grace)?, at)),
+        None => Err(Refusal::Unknown),
+    }
 }
 
 fn recorded(service: &Service, at: i64) -> Decision {
@@ -186,7 +197,7 @@ fn under_terms(
     let terms = &ping.terms;
     let Some(stored) = stored else { return declared(&ping.name, terms, default_grace) };
     let mut service = stored.clone();
-    if stored.locked {
+    if stored.locked || ping.terms_if_new {
         return Ok(service);
     }
     service.adopt(terms, default_grace)?;

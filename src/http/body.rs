@@ -36,12 +36,46 @@ fn log_of(bytes: &[u8]) -> String {
     log
 }
 
+/// The beginning of a body of up to `bytes_max` bytes as text. `None` where there is none.
+pub(super) async fn beginning(body: Body, bytes_max: usize) -> Result<Option<String>, Problem> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let bytes = read_within(body, bytes_max, LOG_BYTES_MAX, "beginning").await?;
+    Ok((!bytes.is_empty()).then(|| log_that_begins(&bytes)))
+}
+
+/// The first bytes of a log, to the end of a character, with the same replacements.
+pub(super) fn log_that_begins(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(LOG_BYTES_MAX)];
+    // A character that was cut is no fault of its log.
+    let whole = start.utf8_chunks().last().map_or(0, |last| {
+        let rest = last.invalid();
+        let is_cut = bytes.len() >= LOG_BYTES_MAX && rest.len() < 4;
+        if is_cut { rest.len() } else { 0 }
+    });
+    let mut log = String::from_utf8_lossy(&start[..start.len() - whole]).replace('\0', "\u{fffd}");
+    log.truncate(log.floor_char_boundary(LOG_BYTES_MAX));
+    log
+}
+
 /// Reads a body to its end.
 pub(super) async fn read(body: Body) -> Result<Vec<u8>, Problem> {
-    match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), collect(body)).await {
-        Ok(Ok((bytes, length))) if bytes.len() == length => Ok(bytes),
+    read_within(body, BODY_BYTES_MAX, BODY_BYTES_MAX, "end").await
+}
+
+/// Reads a body of up to `bytes_max` bytes to its end, and returns its first `kept_max`. `kept` is what is kept of a log.
+async fn read_within(
+    body: Body,
+    bytes_max: usize,
+    kept_max: usize,
+    kept: &str,
+) -> Result<Vec<u8>, Problem> {
+    let collected = collect(body, kept_max);
+    match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), collected).await {
+        Ok(Ok((bytes, length))) if length <= bytes_max => Ok(bytes),
         Ok(Ok(_)) => Err(Problem::BodyTooLarge(format!(
-            "the body is over {BODY_BYTES_MAX} bytes: send less, the end of a log is what is kept"
+            "the body is over {bytes_max} bytes: send less, the {kept} of a log is what is kept"
         ))),
         Ok(Err(_)) => Err(Problem::BadRequest("the body ended before it was complete".to_owned())),
         Err(_) => {
@@ -50,17 +84,16 @@ pub(super) async fn read(body: Body) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// A body as far as it is within its limit, and its length. One over the limit is read some way further, as most
-/// callers read an answer only after they have sent everything.
-async fn collect(mut body: Body) -> Result<(Vec<u8>, usize), axum::Error> {
+/// The first `kept_max` bytes of a body, and its length. One over its limit is read some way further, as most callers
+/// read an answer only after they have sent everything.
+async fn collect(mut body: Body, kept_max: usize) -> Result<(Vec<u8>, usize), axum::Error> {
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame?;
         let Some(data) = frame.data_ref() else { continue };
         length += data.len();
-        if length <= BODY_BYTES_MAX {
-            kept.extend_from_slice(data);
-        } else if length > BODY_DRAIN_BYTES_MAX {
+        kept.extend_from_slice(&data[..data.len().min(kept_max - kept.len())]);
+        if length > BODY_DRAIN_BYTES_MAX {
             break;
         }
     }

@@ -41,10 +41,7 @@ impl Door {
             return Ok(None);
         }
         if !self.keys.has(needed) {
-            return Err(Problem::Forbidden(format!(
-                "there is no key that allows this: set {}",
-                settings(needed)
-            )));
+            return Err(no_such_key(needed));
         }
         let Some(secret) = shown_secret(needed, headers, uri) else {
             return Err(Problem::NoKey(format!("a key is missing: {}", how(needed))));
@@ -61,17 +58,79 @@ impl Door {
                 },
                 settings(needed)
             ))),
-            None => match self.wrong.count(address, now) {
-                Ok(()) => Err(Problem::NoKey(format!("this key is not known: {}", how(needed)))),
-                Err(retry_after_seconds) => Err(Problem::TooManyWrongKeys {
-                    detail: format!(
-                        "over {WRONG_KEYS_MAX} wrong keys came from this address within a minute: a right one is taken at any time"
-                    ),
-                    retry_after_seconds,
-                }),
-            },
+            None => {
+                self.count_wrong(address, now)?;
+                Err(Problem::NoKey(format!("this key is not known: {}", how(needed))))
+            }
         }
     }
+}
+
+/// What a caller shows of a key for pings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ShownKey {
+    /// There are no keys, so whatever is shown is right.
+    NotAsked,
+    /// One that allows pings, of this label.
+    Right(String),
+    /// One or more, and none that does.
+    Wrong,
+    /// None.
+    None,
+}
+
+/// For routes that ask in a way of their own.
+impl Door {
+    /// What a caller shows, in its path or as others do.
+    pub(super) fn shown_ping_key(
+        &self,
+        in_path: Option<&str>,
+        headers: &HeaderMap,
+        uri: &Uri,
+    ) -> ShownKey {
+        if !self.has_keys() {
+            return ShownKey::NotAsked;
+        }
+        let in_path = in_path.map(|key| key.as_bytes().to_vec());
+        let shown = in_path.into_iter().chain(shown_secret(KeyKind::Ping, headers, uri));
+        let mut answer = ShownKey::None;
+        for secret in shown {
+            match self.keys.find(&secret) {
+                Some(key) if key.kind.allows(KeyKind::Ping) => {
+                    return ShownKey::Right(key.label.clone());
+                }
+                _ => answer = ShownKey::Wrong,
+            }
+        }
+        answer
+    }
+
+    /// Why a ping without a right key is refused, where it is for another reason than that.
+    pub(super) fn refuse_ping(
+        &self,
+        shown: &ShownKey,
+        address: Option<IpAddr>,
+        now: i64,
+    ) -> Result<(), Problem> {
+        if !self.keys.has(KeyKind::Ping) {
+            return Err(no_such_key(KeyKind::Ping));
+        }
+        if *shown == ShownKey::Wrong { self.count_wrong(address, now) } else { Ok(()) }
+    }
+
+    fn count_wrong(&self, address: Option<IpAddr>, now: i64) -> Result<(), Problem> {
+        self.wrong.count(address, now).map_err(|retry_after_seconds| Problem::TooManyWrongKeys {
+            detail: format!(
+                "over {WRONG_KEYS_MAX} wrong keys came from this address within a minute: a right one is taken at any time"
+            ),
+            retry_after_seconds,
+        })
+    }
+}
+
+/// Why nobody may do this.
+fn no_such_key(needed: KeyKind) -> Problem {
+    Problem::Forbidden(format!("there is no key that allows this: set {}", settings(needed)))
 }
 
 /// The settings whose keys allow it.

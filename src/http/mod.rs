@@ -2,6 +2,7 @@
 
 mod body;
 mod caller;
+mod dialects;
 mod guard;
 mod health;
 mod keys;
@@ -19,11 +20,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
+use axum::response::Response;
 pub use caller::Caller;
 pub use problem::Problem;
 pub use routes::{Access, Route};
 pub use server::{ServerLimits, serve};
 pub use sink::{Received, sink};
+use tracing::debug;
 
 use crate::clock::Clock;
 use crate::config::Keys;
@@ -73,7 +76,18 @@ pub fn router(api: Api) -> Router {
         let gate = middleware::from_fn_with_state((api.clone(), route.access), guard::admit);
         router = router.route(route.path, handlers.route_layer(gate));
     }
-    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(api)
+    let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+    let is_logged = tracing::enabled!(tracing::Level::DEBUG);
+    let router = if is_logged { router.layer(middleware::from_fn(log)) } else { router };
+    router.with_state(api)
+}
+
+/// Logs a request, without anything in it that is a key.
+async fn log(request: Request, next: middleware::Next) -> Response {
+    let (method, path) = (request.method().clone(), dialects::without_keys(request.uri().path()));
+    let response = next.run(request).await;
+    debug!(%method, ?path, status = response.status().as_u16(), "a request was answered");
+    response
 }
 
 async fn unknown_path(request: Request) -> Problem {

@@ -1,7 +1,7 @@
 //! `/ping`: the one call that jobs make, and its opposite.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{Extensions, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -100,7 +100,7 @@ pub(super) async fn remove(State(api): State<Api>, request: Request) -> Result<R
 }
 
 async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Problem> {
-    let origin = origin_of(&request);
+    let origin = origin_of(request.extensions());
     let ping = Ping { origin, log: body::log(request.into_body()).await?, ..ping };
     let (now, name, timestamp) = (ping.received_at, ping.name.clone(), ping.timestamp);
     let service = api.0.store.ping(ping).await.map_err(|error| match error {
@@ -111,8 +111,8 @@ async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Prob
 }
 
 /// Where a request came from.
-fn origin_of(request: &Request) -> Origin {
-    let caller = request.extensions().get::<Caller>();
+pub(super) fn origin_of(extensions: &Extensions) -> Origin {
+    let caller = extensions.get::<Caller>();
     Origin {
         address: caller.and_then(|caller| caller.address).map(|address| address.to_string()),
         key: caller.and_then(|caller| caller.key.clone()),

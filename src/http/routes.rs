@@ -4,6 +4,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::dialects::{self, healthchecks, uptime_kuma};
 use super::{Api, health, ping, services};
 use crate::config::KeyKind;
 
@@ -19,6 +20,8 @@ pub struct Access {
 impl Access {
     /// Anyone may, and it tells nothing worth a key.
     pub const NONE: Self = Self { key: None, writes: false };
+    /// Pings, and asks for a key in a way of its own.
+    pub const DIALECT: Self = Self { key: None, writes: true };
     /// Reads what is stored.
     pub const READ: Self = Self { key: Some(KeyKind::Read), writes: false };
     /// Pings.
@@ -62,6 +65,19 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::POST], "/api/v1/services/{name}/pause", Access::ADMIN, services::pause),
         entry(&[Method::POST], "/api/v1/services/{name}/resume", Access::ADMIN, services::resume),
         entry(&[Method::GET], "/api/v1/services/{name}/pings", Access::READ, services::pings),
+        entry(&dialects::METHODS, "/hc/{name}", Access::DIALECT, healthchecks::ping),
+        entry(&dialects::METHODS, "/hc/{name}/", Access::DIALECT, healthchecks::ping),
+        entry(&dialects::METHODS, "/hc/{key}/{name}", Access::DIALECT, healthchecks::ping),
+        entry(&dialects::METHODS, "/hc/{key}/{name}/", Access::DIALECT, healthchecks::ping),
+        entry(&dialects::METHODS, "/hc/{key}/{name}/{signal}", Access::DIALECT, healthchecks::ping),
+        entry(
+            &dialects::METHODS,
+            "/hc/{key}/{name}/{signal}/",
+            Access::DIALECT,
+            healthchecks::ping,
+        ),
+        entry(&dialects::METHODS, "/api/push/{name}", Access::DIALECT, uptime_kuma::push),
+        entry(&dialects::METHODS, "/api/push/{name}/", Access::DIALECT, uptime_kuma::push),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
         entry(&[Method::GET], "/readyz", Access::NONE, health::readyz),
     ]

@@ -1,6 +1,8 @@
 //! One transaction: rows in with one query, decided in memory in the order of arrival, rows out with one statement
 //! for each table. What it gives is what its commands one by one would have given.
 
+mod aliases;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
 use super::{Action, Attempt, AttemptOutcome, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
-use crate::core::declaration::{Declaration, declare};
+use crate::core::declaration::declare;
 use crate::core::name::Name;
 use crate::core::ping::{self, Ping};
 use crate::core::service::{self, Change, Service};
@@ -159,29 +161,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    async fn read_aliases(
-        &mut self,
-        connection: &mut SqliteConnection,
-        names: &HashSet<&str>,
-    ) -> Result<(), sqlx::Error> {
-        let found = sqlx::query(sql::ALIASES_BY_NAME).bind(json!(names).to_string());
-        for row in found.fetch_all(&mut *connection).await? {
-            let (alias, service): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            if let (Ok(alias), Ok(service)) = (Name::parse(alias), Name::parse(service)) {
-                self.aliases.insert(alias, service);
-            }
-        }
-        let unread = self.aliases.values().filter(|name| !self.slots.contains_key(*name));
-        let unread: HashSet<Name> = unread.cloned().collect();
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = unread.iter().map(Name::as_str).collect();
-        let names = json!(names).to_string();
-        self.slots.extend(unread.into_iter().map(|name| (name, Slot::default())));
-        self.read_services(connection, names).await
-    }
-
     /// Looks for signals that were recorded before.
     async fn read_recorded(
         &mut self,
@@ -201,16 +180,6 @@ impl<'a> Batch<'a> {
         }
         self.recorded = history::recorded(connection, marks, self.rules).await?;
         Ok(())
-    }
-
-    /// The service that is meant: a name before an alias.
-    fn named<'n>(&'n self, name: &'n Name, takes_alias: bool) -> &'n Name {
-        let is_service =
-            |name: &Name| self.slots.get(name).is_some_and(|slot| !matches!(slot.now, Now::Absent));
-        match self.aliases.get(name) {
-            Some(service) if takes_alias && !is_service(name) && is_service(service) => service,
-            _ => name,
-        }
     }
 
     /// What a sweep changes.
@@ -252,7 +221,7 @@ impl<'a> Batch<'a> {
     }
 
     fn ping(&mut self, ping: &Ping, now: i64) -> Result<Steered, StoreError> {
-        let name = self.named(&ping.name, ping.takes_alias).clone();
+        let name = self.meant(ping).ok_or(StoreError::UnknownService)?.clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let says_when = ping.terms.frequency.is_some() || ping.terms.cron.is_some();
         let stored = match &slot.now {
@@ -263,7 +232,7 @@ impl<'a> Batch<'a> {
             Now::Absent => None,
             Now::Unreadable(reason) => {
                 let service = name.as_str();
-                if !says_when {
+                if !says_when || ping.terms_if_new {
                     warn!(?service, %reason, "a stored row cannot be read; its ping is refused");
                     return Err(StoreError::Unreadable);
                 }
@@ -341,30 +310,6 @@ impl<'a> Batch<'a> {
             self.warn_if_untold(&name);
         }
         Ok(Steered { service: change.service, is_new })
-    }
-
-    /// Refuses aliases that are another service's.
-    fn check_aliases(&self, name: &Name, declaration: &Declaration) -> Result<(), StoreError> {
-        for alias in declaration.aliases.iter().flatten() {
-            let is_name =
-                self.slots.get(alias).is_some_and(|slot| !matches!(slot.now, Now::Absent));
-            let is_anothers = self.aliases.get(alias).is_some_and(|service| service != name);
-            if (is_name && alias != name) || is_anothers {
-                return Err(StoreError::AliasTaken { alias: alias.as_str().to_owned() });
-            }
-        }
-        Ok(())
-    }
-
-    fn set_aliases(&mut self, name: &Name, declaration: &Declaration) {
-        let aliases = match &declaration.aliases {
-            Some(aliases) => aliases.clone(),
-            None if declaration.is_whole => Vec::new(),
-            None => return,
-        };
-        self.aliases.retain(|_, service| service != name);
-        self.aliases.extend(aliases.iter().map(|alias| (alias.clone(), name.clone())));
-        self.renamed.insert(name.clone(), aliases);
     }
 
     fn delete(&mut self, name: &Name, takes_alias: bool, at: i64) -> Result<(), StoreError> {

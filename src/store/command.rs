@@ -10,7 +10,6 @@ use super::{
 };
 use crate::core::name::Name;
 use crate::core::ping::Ping;
-use crate::core::service::Service;
 
 /// A job on the writer's connection, for reads of a database in memory.
 pub(super) type ReadJob = Box<
@@ -25,7 +24,7 @@ pub(super) type ReadJob = Box<
     reason = "nearly all are of that kind, and a box would cost each"
 )]
 pub(super) enum Command {
-    Ping { ping: Ping, reply: Reply<Service> },
+    Ping { ping: Ping, reply: Reply<Steered> },
     Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
     Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
@@ -54,12 +53,13 @@ impl Command {
         }
     }
 
-    /// The other names that it gives to its service.
+    /// The names in it that stand for a service as aliases, whatever services are called.
     pub(super) fn aliases(&self) -> &[Name] {
         match self {
             Self::Steer { action: Action::Declare(declaration), .. } => {
                 declaration.aliases.as_deref().unwrap_or_default()
             }
+            Self::Ping { ping, .. } if ping.by_alias_alone => std::slice::from_ref(&ping.name),
             _ => &[],
         }
     }
@@ -68,10 +68,7 @@ impl Command {
     /// done all the same.
     pub(super) fn answer(self, answer: Result<Answer, StoreError>) {
         match self {
-            Self::Ping { reply, .. } => {
-                let _ = reply.send(answer.and_then(Answer::steered).map(|done| done.service));
-            }
-            Self::Steer { reply, .. } => {
+            Self::Ping { reply, .. } | Self::Steer { reply, .. } => {
                 let _ = reply.send(answer.and_then(Answer::steered));
             }
             Self::Delete { reply, .. } | Self::Record { reply, .. } => {

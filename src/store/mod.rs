@@ -221,6 +221,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
     pub async fn ping(&self, ping: Ping) -> Result<Service, StoreError> {
+        self.ping_or_make(ping).await.map(|done| done.service)
+    }
+
+    /// The same, for those who want to know whether the ping has made the service.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing has changed.
+    pub async fn ping_or_make(&self, ping: Ping) -> Result<Steered, StoreError> {
         self.ask(|reply| Command::Ping { ping, reply }).await
     }
 
