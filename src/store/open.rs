@@ -148,6 +148,7 @@ pub async fn open(
         guard: guard.clone(),
         term: begun.as_ref().map(|(term, _)| *term),
         is_ready: begun.is_some(),
+        complaint: String::new(),
         path: path.clone(),
         flying: HashSet::new(),
         rules: Arc::new(rules),

@@ -29,12 +29,18 @@ impl Writer {
                 self.archive = begun.archive;
                 (self.listening, self.services) = (begun.listening, begun.services);
                 self.unreadable.clear();
+                self.complaint.clear();
                 self.health.succeeded();
                 self.is_ready = true;
                 Ok(())
             }
             Err(error) => {
-                error!(%error, "the writing cannot be taken up; what waited is answered 503");
+                // It is tried again every second, and said once.
+                let complaint = error.to_string();
+                if self.complaint != complaint {
+                    error!(%error, "the writing cannot be taken up; until it can, all that writes is answered 503");
+                    self.complaint = complaint;
+                }
                 let is_not_primary = error.is_not_primary();
                 Err(if is_not_primary { StoreError::NotPrimary } else { StoreError::Unavailable })
             }

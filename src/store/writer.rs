@@ -41,6 +41,8 @@ pub struct Writer {
     pub(super) term: Option<u64>,
     /// Whether all that a term begins with is done.
     pub(super) is_ready: bool,
+    /// Why the present term could not be taken up, as it was logged.
+    pub(super) complaint: String,
     /// Where the database is; `None` in memory.
     pub(super) path: Option<PathBuf>,
     pub(super) rules: Arc<Rules>,
