@@ -262,6 +262,18 @@ impl House {
         answer.json
     }
 
+    /// Pings at once, which must all be accepted.
+    pub async fn ping_all(&self, queries: impl Iterator<Item = String>) {
+        let mut pings = tokio::task::JoinSet::new();
+        for query in queries {
+            let request = Self::request("GET", &format!("/ping?{query}")).body(Body::empty());
+            pings.spawn(self.router.clone().oneshot(request.unwrap()));
+        }
+        for answer in pings.join_all().await {
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+    }
+
     /// Lets time go on until `second`, sweeping often enough for there to be no gap; how many alerts that raised.
     pub async fn sweep_at(&self, second: i64) -> usize {
         let mut raised = 0;

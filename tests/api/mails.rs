@@ -126,9 +126,8 @@ async fn many_alerts_are_one_mail() {
     let mut office = PostOffice::open().await;
     let destination = mail_to(&office, "", ADDRESSES);
     let house = house_for(&destination).await;
-    for number in 0..300 {
-        silence(&house, &format!("job {number}")).await;
-    }
+    let silent = |number| format!("name=job%20{number}&frequency=10m&timestamp={}", TEN - 1200);
+    house.ping_all((0..300).map(silent)).await;
     house.sweep_at(TEN + 1).await;
     deliver(&house, &destination).await;
     let letter = office.letter().await;
@@ -137,6 +136,20 @@ async fn many_alerts_are_one_mail() {
     assert!(letter.text.contains("\nMessage-ID: <many-alr_"), "{}", letter.text);
     assert!(letter.text.contains("\nand 280 more\n"), "{}", letter.text);
     assert_eq!(house.count("SELECT count(*) FROM deliveries WHERE state = 'delivered'").await, 300);
+    house.ping_all((0..300).map(|number| format!("name=job%20{number}&frequency=10m"))).await;
+    deliver(&house, &destination).await;
+    let end = office.letter().await.text;
+    assert!(end.contains("\nSubject: 300 RECOVERED\n"), "{end}");
+    assert!(end.contains("\nand 280 more\n"), "{end}");
+    assert_eq!(end.matches("\nRECOVERED job ").count(), 20, "{end}");
+    // And what may be the monitor's own silence.
+    house.sweep_after_gap(TEN + 2000).await;
+    house.sweep_at(TEN + 2061).await;
+    deliver(&house, &destination).await;
+    let uncertain = office.letter().await.text;
+    assert!(uncertain.contains("\nSubject: 300 OVERDUE (uncertain)\n"), "{uncertain}");
+    assert!(uncertain.contains("\nand 280 more\n"), "{uncertain}");
+    assert!(office.letters.try_recv().is_err());
 }
 
 #[tokio::test]

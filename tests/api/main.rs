@@ -26,6 +26,7 @@ mod roles;
 mod schedules;
 mod services;
 mod signals;
+mod storms;
 mod sweeps;
 mod upkeep;
 mod uptime_kuma;

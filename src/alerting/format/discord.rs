@@ -3,7 +3,7 @@
 use serde_json::json;
 use url::Url;
 
-use super::{Message, Presentation, Subject, cut};
+use super::{Message, Presentation, Subject, chars, cut};
 
 /// Discord refuses longer contents.
 const CONTENT_CHARS_MAX: usize = 2000;
@@ -18,10 +18,10 @@ pub(super) fn message(
     now: i64,
 ) -> Message {
     let link = subject.link(presentation).map_or_else(String::new, |link| format!("\n<{link}>"));
-    let mut lines = vec![escaped(&subject.headline(&presentation.zone, now))];
-    lines.extend(subject.lines(&presentation.zone, now).iter().map(|line| escaped(line)));
-    let room = CONTENT_CHARS_MAX.saturating_sub(link.chars().count());
-    let content = cut(&lines.join("\n"), room) + &link;
+    let room = CONTENT_CHARS_MAX.saturating_sub(chars(&link));
+    let fits = |text: &str| chars(text) <= room;
+    let text = subject.written(&presentation.zone, now, escaped, fits);
+    let content = cut(&text, room) + &link;
     // Whatever a name says, nobody is mentioned.
     let body = json!({ "content": content, "allowed_mentions": { "parse": [] } });
     Message::json(uri, body.to_string())

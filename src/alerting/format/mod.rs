@@ -100,10 +100,14 @@ pub(super) fn upkeep(
     Some(message)
 }
 
-/// The beginning of `text`, if it is longer than so many characters, of which an emoji counts as two: some services
-/// count so, and refuse what is longer.
+/// The number of characters, of which an emoji counts as two: some services count so, and refuse what is longer.
+fn chars(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// The beginning of `text`, if it is longer than so many characters, counted so.
 fn cut(text: &str, chars_max: usize) -> String {
-    if text.encode_utf16().count() <= chars_max {
+    if chars(text) <= chars_max {
         return text.to_owned();
     }
     let mut taken = '…'.len_utf16();

@@ -27,8 +27,8 @@ pub(super) fn message(
     if let Ok(mut parts) = uri.path_segments_mut() {
         parts.pop().push("");
     }
-    let mut lines = vec![subject.headline(&presentation.zone, now)];
-    lines.extend(subject.lines(&presentation.zone, now));
+    let fits = |text: &str| text.len() <= MESSAGE_BYTES_MAX;
+    let text = subject.written(&presentation.zone, now, str::to_owned, fits);
     let (priority, tag) = if subject.is_over() {
         (PRIORITY_DEFAULT, "white_check_mark")
     } else {
@@ -36,7 +36,7 @@ pub(super) fn message(
     };
     let mut body = json!({
         "topic": topic,
-        "message": cut_bytes(&lines.join("\n"), MESSAGE_BYTES_MAX),
+        "message": cut_bytes(&text, MESSAGE_BYTES_MAX),
         "priority": priority,
         "tags": [tag],
     });

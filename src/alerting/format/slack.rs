@@ -3,7 +3,7 @@
 use serde_json::json;
 use url::Url;
 
-use super::{Message, Presentation, Subject, cut};
+use super::{Message, Presentation, Subject, chars, cut};
 
 /// Slack cuts texts longer than this, <https://docs.slack.dev/changelog/2018-truncating-really-long-messages>.
 const TEXT_CHARS_MAX: usize = 4000;
@@ -20,11 +20,10 @@ pub(super) fn message(
         .map_or_else(String::new, |link| {
             format!("\n<{}|Open>", escaped(link.as_str()).replace('|', "%7C"))
         });
-    let mut lines = vec![subject.headline(&presentation.zone, now)];
-    lines.extend(subject.lines(&presentation.zone, now));
-    let text = escaped(&lines.join("\n"));
-    let text = cut(&text, TEXT_CHARS_MAX.saturating_sub(link.chars().count()));
-    Message::json(uri, json!({ "text": text + &link }).to_string())
+    let room = TEXT_CHARS_MAX.saturating_sub(chars(&link));
+    let fits = |text: &str| chars(text) <= room;
+    let text = subject.written(&presentation.zone, now, escaped, fits);
+    Message::json(uri, json!({ "text": cut(&text, room) + &link }).to_string())
 }
 
 /// What Slack would take for its own: without `<` there is no link and no mention,

@@ -65,16 +65,44 @@ impl Subject<'_> {
     /// Everything below the headline, a line each: of one, what it is and the end of its log; of many, those that are
     /// the longest overdue, and how many more.
     pub(super) fn lines(&self, zone: &TimeZone, now: i64) -> Vec<String> {
-        let deliveries = match self {
-            Self::One(delivery) => return details(&delivery.alert),
-            Self::Many(deliveries) => deliveries,
-            Self::Monitor(_) => return Vec::new(),
+        let Self::Many(deliveries) = self else { return self.details() };
+        let (mut lines, count) = (longest(deliveries, zone, now), deliveries.len());
+        lines.extend(more(count - lines.len()));
+        lines
+    }
+
+    /// Headline and lines, each written as `write` does it. Of many as many lines as `fits` allows, and the others are
+    /// counted; what is left may be too long all the same.
+    pub(super) fn written(
+        &self,
+        zone: &TimeZone,
+        now: i64,
+        write: impl Fn(&str) -> String,
+        fits: impl Fn(&str) -> bool,
+    ) -> String {
+        let headline = write(&self.headline(zone, now));
+        let (lines, count) = match self {
+            Self::Many(deliveries) => (longest(deliveries, zone, now), deliveries.len()),
+            Self::One(_) | Self::Monitor(_) => {
+                let details = self.details();
+                let lines = details.iter().map(|line| write(line));
+                return std::iter::once(headline).chain(lines).collect::<Vec<_>>().join("\n");
+            }
         };
-        let mut alerts: Vec<_> = deliveries.iter().map(|delivery| &delivery.alert).collect();
-        alerts.sort_by_key(|alert| (alert.kind == Kind::Recovered, alert.outage_since));
-        let shown = alerts.iter().take(BUNDLE_LINES_MAX).map(|alert| text::of(alert, now, zone));
-        let more = alerts.len().saturating_sub(BUNDLE_LINES_MAX);
-        shown.chain((more > 0).then(|| format!("and {more} more"))).collect()
+        let lines: Vec<String> = lines.iter().map(|line| write(line)).collect();
+        let with = |shown: usize| {
+            let below = lines[..shown].iter().cloned().chain(more(count - shown));
+            std::iter::once(headline.clone()).chain(below).collect::<Vec<_>>().join("\n")
+        };
+        (0..=lines.len()).rev().map(with).find(|text| fits(text)).unwrap_or(headline.clone())
+    }
+
+    /// What there is to say of one beside its sentence.
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::One(delivery) => details(&delivery.alert),
+            Self::Many(_) | Self::Monitor(_) => Vec::new(),
+        }
     }
 
     /// Where to look.
@@ -86,8 +114,19 @@ impl Subject<'_> {
     }
 }
 
+/// A line for each of those that are the longest overdue.
+fn longest(deliveries: &[DueDelivery], zone: &TimeZone, now: i64) -> Vec<String> {
+    let mut alerts: Vec<_> = deliveries.iter().map(|delivery| &delivery.alert).collect();
+    alerts.sort_by_key(|alert| (alert.kind == Kind::Recovered, alert.outage_since));
+    alerts.iter().take(BUNDLE_LINES_MAX).map(|alert| text::of(alert, now, zone)).collect()
+}
+
 fn details(alert: &Alert) -> Vec<String> {
     let log = alert.log.as_deref().map(str::trim_end).filter(|log| !log.is_empty());
     let lines = log.into_iter().flat_map(str::lines).map(str::to_owned);
     alert.description.clone().into_iter().chain(lines).collect()
+}
+
+fn more(count: usize) -> Option<String> {
+    (count > 0).then(|| format!("and {count} more"))
 }
