@@ -408,3 +408,46 @@ async fn systemd_is_told_when_it_serves_and_when_it_stops() {
     assert_eq!(told().await, "STOPPING=1");
     assert_eq!(server.ended().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn destinations_that_hang_reset_and_refuse_delay_neither_a_healthy_one_nor_pings() {
+    let (mut well, mut hung) = (Receiver::start().await, Receiver::start().await);
+    let (reset, refusing) = (Receiver::start().await, Receiver::start().await);
+    hung.usually(Reply::Hang);
+    reset.usually(Reply::Reset);
+    refusing.usually(Reply::Status(400));
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = TempDir::new().unwrap();
+    let destination =
+        |name: &str, uri: &str| format!("[[destination]]\nname = \"{name}\"\nuri = \"{uri}\"\n");
+    let settings = [
+        destination("hung", &hung.uri()),
+        destination("reset", &reset.uri()),
+        destination("refusing", &refusing.uri()),
+        destination("dead", &format!("http://{dead}/")),
+        destination("well", &well.uri()),
+    ];
+    std::fs::write(folder.path().join("overdue.toml"), settings.concat()).unwrap();
+    // A proxy that is not there is not asked either.
+    let mut command = overdue(folder.path());
+    command.args(["--listen", "127.0.0.1:0"]).env("HTTP_PROXY", format!("http://{dead}"));
+    command.env("http_proxy", format!("http://{dead}"));
+    let server = Server::spawn(command).await;
+    // More services than go on their way to one destination at a time.
+    for job in 0..20 {
+        let target = format!("/ping?name=job-{job}&frequency=1s&timestamp={}", now() - 1);
+        assert_eq!(server.get(&target).await.status, 200);
+    }
+    hung.next().await;
+    let mut late = Vec::new();
+    for _ in 0..20 {
+        let alert = well.next().await.body;
+        late.push(now() - now_after(&alert));
+    }
+    // The hung one has not even been given up.
+    assert!(late.iter().all(|seconds| *seconds < 5), "{late:?}");
+    let before = std::time::Instant::now();
+    assert_eq!(server.get("/ping?name=other&frequency=1h").await.status, 200);
+    assert!(before.elapsed() < std::time::Duration::from_secs(5));
+    server.stop().await;
+}

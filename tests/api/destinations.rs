@@ -220,3 +220,53 @@ async fn a_receiver_that_cannot_take_more_is_left_alone_for_as_long_as_it_asks()
     deliver_with(&house, &mut courier).await;
     assert_eq!(receiver.rest().len(), 4);
 }
+
+#[tokio::test]
+async fn one_that_does_not_answer_in_time_is_asked_again_under_the_same_id() {
+    let mut receiver = Receiver::start().await;
+    let mut destination = destination(&receiver.uri(), AlertFormat::Json);
+    destination.timeout_seconds = 1;
+    let house = house_for(&[&destination]).await;
+    house.ping("name=a&frequency=10m&timestamp=1000").await;
+    house.sweep_at(TEN + 1).await;
+    receiver.then([Reply::Hang]);
+    let mut courier = house.courier(&destination);
+    courier.step(TEN + 1).await.unwrap();
+    courier.settle().await;
+    assert_eq!(
+        house.texts("SELECT destination_failed || ': ' || last_error FROM deliveries").await,
+        ["1: no answer within 1 s"]
+    );
+    house.clock.set(TEN + 7);
+    deliver_with(&house, &mut courier).await;
+    let (first, second) = (receiver.next().await, receiver.next().await);
+    assert_eq!(first.body["id"], second.body["id"]);
+    assert_eq!(house.texts("SELECT state FROM deliveries").await, ["delivered"]);
+}
+
+#[tokio::test]
+async fn an_outage_that_is_over_before_it_could_be_told_is_told_whole_and_in_order() {
+    let mut receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&[&destination]).await;
+    house.ping("name=a&frequency=10m").await;
+    house.sweep_at(TEN + 601).await;
+    receiver.usually(Reply::Status(503));
+    let mut courier = house.courier(&destination);
+    deliver_with(&house, &mut courier).await;
+    receiver.rest();
+    house.clock.set(TEN + 900);
+    house.ping("name=a&frequency=10m").await;
+    receiver.usually(Reply::Status(200));
+    house.clock.set(TEN + 1000);
+    deliver_with(&house, &mut courier).await;
+    let told: Vec<_> = receiver.rest().into_iter().map(|got| got.body).collect();
+    let kinds: Vec<_> = told.iter().map(|body| body["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["service.overdue", "service.recovered"]);
+    assert_eq!(told[0]["created_at"], "2026-11-25T10:10:01Z");
+    assert_eq!(told[1]["created_at"], "2026-11-25T10:15:00Z");
+    assert_eq!(told[1]["outage_seconds"], 300);
+    let begins =
+        |body: &serde_json::Value, words: &str| body["text"].as_str().unwrap().starts_with(words);
+    assert!(begins(&told[0], "Delayed 6 min: OVERDUE a: ") && begins(&told[1], "RECOVERED a: "));
+}

@@ -136,3 +136,40 @@ async fn an_idle_monitor_writes_nothing_but_that_it_listens() {
     house.sweep_after_gap(TEN + 6).await;
     assert_eq!(house.count("SELECT listening_until FROM monitor").await, TEN + 6);
 }
+
+#[tokio::test]
+async fn thirty_clients_that_retry_are_not_told_of_after_twenty_seconds_away() {
+    let house = House::new().await;
+    let ping = async |house: &House, numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            house.ping(&format!("name=job-{number}&frequency=10s")).await;
+        }
+    };
+    ping(&house, 0..30).await;
+    house.clock.set(TEN + 1);
+    let house = house.restart().await;
+    // Away for twenty seconds, in which every deadline passed; they try again every few seconds.
+    let back = TEN + 21;
+    assert_eq!(house.sweep_after_gap(back).await, 0);
+    for round in 0..5 {
+        house.clock.set(back + round);
+        ping(&house, usize::try_from(round).unwrap() * 6..usize::try_from(round).unwrap() * 6 + 6)
+            .await;
+        assert_eq!(house.sweep_after_gap(back + round).await, 0);
+    }
+    assert_eq!(house.sweep_at(back + 10).await, 0);
+    assert_eq!(house.count("SELECT count(*) FROM alerts").await, 0);
+}
+
+#[tokio::test]
+async fn thirty_clients_that_do_not_retry_are_told_of_as_uncertain() {
+    let house = House::new().await;
+    for number in 0..30 {
+        house.ping(&format!("name=job-{number}&frequency=10s")).await;
+    }
+    let house = house.restart().await;
+    assert_eq!(house.sweep_after_gap(TEN + 20).await, 0);
+    assert_eq!(house.sweep_at(TEN + 30).await, 30);
+    let uncertain = format!("{TEN}-{}", TEN + 20);
+    assert!(alerts(&house).await.iter().all(|alert| alert.ends_with(&uncertain)));
+}
