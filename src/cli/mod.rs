@@ -30,6 +30,9 @@ use crate::config::{Config, ConfigError, Destination, Environment, Settings};
 /// Without a command it serves. Settings: flag before environment before overdue.toml before default.
 #[derive(Debug, Parser)]
 #[command(name = "overdue", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "SSL_CERT_FILE: a file of certificate authorities (PEM) that destinations are trusted by, too"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -53,11 +53,6 @@ impl Office {
         self.house.clock.set(now);
         self.deliver(courier).await
     }
-
-    /// How often the database was written, as far as another connection can tell.
-    async fn version(&self) -> i64 {
-        self.house.count("SELECT sum(attempts) + max(last_attempt) FROM deliveries").await
-    }
 }
 
 /// The services that a post tells of, each with its end.
@@ -71,7 +66,13 @@ fn told(got: &Got) -> Vec<(String, String)> {
 async fn an_outage_that_lasts_is_posted_again_every_minute_and_nothing_is_written() {
     let (mut office, mut courier) = Office::with_one_told().await;
     let began = office.house.clock.now();
-    let before = office.version().await;
+    // Changes whenever another connection has written.
+    let mut connection = office.house.sqlite().await;
+    let mut version = async || -> i64 {
+        let version = sqlx::query_scalar("PRAGMA data_version");
+        version.fetch_one(&mut connection).await.unwrap()
+    };
+    let before = version().await;
     assert!(office.deliver_at(&mut courier, began + 59).await.is_empty());
     for minute in 1..=3 {
         let now = began + 60 * minute;
@@ -80,7 +81,7 @@ async fn an_outage_that_lasts_is_posted_again_every_minute_and_nothing_is_writte
         assert_eq!(told(&got[0]), [("a".to_owned(), rfc3339(now + HOLDS))]);
         assert_eq!(got[0].body[0]["startsAt"], rfc3339(TEN + 600));
     }
-    assert_eq!(office.version().await, before);
+    assert_eq!(version().await, before);
     assert_eq!(office.house.count("SELECT count(*) FROM alerts").await, 1);
 }
 
@@ -202,6 +203,23 @@ async fn a_destination_that_fails_is_probed_by_it_and_by_nothing_beside_it() {
     let all = office.deliver_at(&mut courier, began + 60).await;
     let names: Vec<usize> = all.iter().map(|got| told(got).len()).collect();
     assert_eq!(names, [1, 2], "the delivery, then both outages");
+}
+
+#[tokio::test]
+async fn one_that_hangs_is_not_waited_for_and_the_end_of_the_outage_is_the_next_to_leave() {
+    let (mut office, _courier) = Office::with_one_told().await;
+    office.destination.timeout_seconds = 1;
+    let mut courier = office.house.courier(&office.destination);
+    let now = TEN + 661;
+    office.house.clock.set(now);
+    office.receiver.then([Reply::Hang]);
+    assert_eq!(courier.step(now).await, Ok(Step::Sending(1)));
+    office.receiver.next().await;
+    office.house.ping("name=a&frequency=1D").await;
+    courier.settle().await;
+    assert_eq!(courier.step(now + 1).await, Ok(Step::Idle), "the destination fails");
+    let rest = office.deliver_at(&mut courier, now + 6).await;
+    assert_eq!(rest.iter().map(told).collect::<Vec<_>>(), [[("a".to_owned(), rfc3339(now))]]);
 }
 
 #[tokio::test]
