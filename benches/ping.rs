@@ -6,22 +6,21 @@
 
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
-use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::TcpStream;
+use support::{Connection, Server, nanoseconds, percentile_us};
 use tokio::task::{JoinSet, LocalSet};
 
 /// Kinds of `/ping` go to so many services.
@@ -35,7 +34,6 @@ const MAKERS: usize = 64;
 /// table, the farther apart lie the rows that share a transaction.
 const DOOMED_PER_PING: f64 = 1.3;
 const DURABILITY: &str = "full";
-const SECONDS_TO_STOP: u64 = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -132,65 +130,8 @@ impl Outcome {
 
     /// Of all rounds together, in microseconds.
     fn percentile(&mut self, hundredths: usize) -> u32 {
-        self.nanoseconds.sort_unstable();
-        let at = self.nanoseconds.len() * hundredths / 100;
-        self.nanoseconds
-            .get(at.min(self.nanoseconds.len().saturating_sub(1)))
-            .map_or(0, |n| n / 1000)
+        percentile_us(&mut self.nanoseconds, hundredths)
     }
-}
-
-/// A keep-alive connection that costs little: one buffer each way, no parser but for what is needed.
-struct Connection {
-    stream: TcpStream,
-    buffer: Box<[u8; 4096]>,
-}
-
-impl Connection {
-    async fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Box::new([0; 4096]) })
-    }
-
-    /// Sends a request, reads its answer to the end, and returns the status.
-    async fn ask(&mut self, mut request: &[u8]) -> io::Result<u16> {
-        while !request.is_empty() {
-            match self.stream.try_write(request) {
-                Ok(sent) => request = &request[sent..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stream.writable().await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let mut filled = 0;
-        loop {
-            // poll_read and not try_read: a short read tells it that no more is there, which saves a system call.
-            let mut buffer = ReadBuf::new(&mut self.buffer[filled..]);
-            poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
-            let read = buffer.filled().len();
-            if read == 0 {
-                return Err(io::Error::other("the answer ended early, or is over 4096 bytes"));
-            }
-            filled += read;
-            if let Some((status, length)) = answer(&self.buffer[..filled])
-                && filled >= length
-            {
-                return Ok(status);
-            }
-        }
-    }
-}
-
-/// The status of an answer and its whole length, once its head is there.
-fn answer(read: &[u8]) -> Option<(u16, usize)> {
-    let head = std::str::from_utf8(read).ok()?;
-    let end = head.find("\r\n\r\n")? + 4;
-    let status = head.get(9..12)?.parse().ok()?;
-    let body = head[..end].split_once("content-length: ")?.1;
-    let body: usize = body[..body.find('\r')?].parse().ok()?;
-    Some((status, end + body))
 }
 
 /// Sends `requests` on a connection each, for a time or to their end. Returns what of them is left over, too.
@@ -251,63 +192,9 @@ async fn prepare(address: SocketAddr, requests: Vec<Requests>) {
     assert_eq!(outcome.errors, 0, "what is to be measured could not be prepared");
 }
 
-fn nanoseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
-}
-
-/// The release server, on a database of its own.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_overdue"))
-            .args(["--listen", "127.0.0.1:0", "--durability", DURABILITY, "--log", "warn"])
-            .current_dir(folder)
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        let mut words = BufReader::new(process.stdout.take().expect("its output is piped"));
-        words.read_line(&mut line).expect("it says where it serves");
-        // The rest is for people; read, so that the pipe stays open.
-        thread::spawn(move || io::copy(&mut words, &mut io::sink()));
-        let address = line.trim().rsplit_once("http://").and_then(|(_, text)| text.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {line:?}"));
-        Self { process, address }
-    }
-
-    /// Ends it as a service manager would.
-    fn stop(mut self) {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        assert!(sent.success(), "the server had ended by itself");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(SECONDS_TO_STOP) {
-            if let Some(status) = self.process.try_wait().expect("it can be waited for") {
-                assert!(status.success(), "the server ended with {status}");
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the server did not stop within {SECONDS_TO_STOP} s of SIGTERM");
-    }
-}
-
-impl Drop for Server {
-    /// For when the benchmark panics; after `stop` there is nothing left to end.
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// The bare disk: transactions of one row, each on disk before the next.
@@ -446,7 +333,7 @@ fn main() {
     }
     // In the build folder: a temporary folder may be in memory, where an fsync costs nothing.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-    let server = Server::start(folder.path());
+    let server = Server::start(folder.path(), &["--durability", DURABILITY]);
     let address = server.address;
     // One thread, so that the client takes one core at most.
     let runtime = tokio::runtime::Builder::new_current_thread()
