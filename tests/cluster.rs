@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use overdue::core::role::Role;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -465,4 +466,31 @@ async fn a_primary_that_was_paused_while_another_took_over_stores_and_raises_not
     a.server.stop().await;
     b.server.stop().await;
     assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_tell_at_once_that_it_is_no_longer_primary_and_are_listened_to_again() {
+    let mut litefs = Litefs::primary().await;
+    let clock = overdue::clock::Clock::system();
+    let cluster = overdue::cluster::Cluster::new(litefs.url().parse().unwrap(), clock).unwrap();
+    let mut standing = cluster.standing();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let listening = tokio::spawn(cluster.run(stop.clone()));
+    let mut becomes = async |what: &str, wanted: Role| {
+        let told = standing.wait_for(|standing| standing.role(now()) == wanted);
+        patiently(what, told).await.unwrap();
+    };
+    for round in ["at first", "after it was away"] {
+        litefs.becomes_primary();
+        litefs.answers_info(true);
+        becomes(round, Role::Primary).await;
+        // From here on nothing but an event can tell; the first one on a stream tells what is so when it begins.
+        litefs.answers_info(false);
+        litefs.becomes_replica_of("b");
+        becomes(round, Role::Replica { primary: Some("b".to_owned()) }).await;
+        litefs.goes_away();
+        litefs.comes_back().await;
+    }
+    stop.cancel();
+    patiently("the end", listening).await.unwrap();
 }

@@ -86,12 +86,9 @@ impl Heart {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(next) => {}
             }
-            // Elsewhere the primary's heart is the one that counts.
-            if self.guard.role().elsewhere().is_none() {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = self.step(self.clock.now()) => {}
-                }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = self.step(self.clock.now()) => {}
             }
             next = pause;
         }
@@ -99,6 +96,10 @@ impl Heart {
 
     /// Beats at `now`, unless something does not go well. Returns whether it was heard.
     pub async fn step(&self, now: i64) -> bool {
+        // Then the other machine's heart is the one that counts.
+        if self.guard.role().elsewhere().is_some() {
+            return false;
+        }
         if let Some(trouble) = self.pulse.trouble(&self.health, now) {
             warn!(trouble, "no heartbeat");
             return false;

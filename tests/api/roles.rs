@@ -254,3 +254,24 @@ async fn the_last_primary_tells_when_nobody_is_and_not_when_another_is() {
     assert_eq!(watchman.step(TEN + 32).await, 1);
     assert_eq!(receiver.next().await.body["type"], "monitor.recovered");
 }
+
+#[tokio::test]
+async fn only_the_primarys_heart_beats() {
+    let mut receiver = Receiver::start().await;
+    let house = house(Role::Primary).await;
+    house.ping("name=a&frequency=1D").await;
+    let client = overdue::alerting::Client::new().unwrap();
+    let (uri, pulse) = (receiver.uri().parse().unwrap(), overdue::alerting::Pulse::default());
+    let heart =
+        overdue::alerting::Heart::new(uri, pulse, &house.store, client, house.clock.clone());
+    sweep_as_primary(&house, TEN + 1).await;
+    assert!(heart.step(TEN + 1).await);
+    house.hear_of("b");
+    assert!(!heart.step(TEN + 1).await);
+    house.hear(Role::Primary);
+    sweep_as_primary(&house, TEN + 2).await;
+    assert!(heart.step(TEN + 2).await);
+    receiver.next().await;
+    receiver.next().await;
+    assert!(receiver.rest().is_empty());
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -23,6 +24,8 @@ enum Role {
 pub struct Litefs {
     pub address: SocketAddr,
     role: watch::Sender<Role>,
+    /// Whether `/info` is answered with an error.
+    is_mute: watch::Sender<bool>,
     here: CancellationToken,
 }
 
@@ -39,6 +42,7 @@ impl Litefs {
         let mut litefs = Self {
             address: "127.0.0.1:0".parse().unwrap(),
             role: watch::Sender::new(role),
+            is_mute: watch::Sender::new(false),
             here: CancellationToken::new(),
         };
         litefs.comes_back().await;
@@ -61,6 +65,11 @@ impl Litefs {
         self.role.send_replace(Role::NoPrimary);
     }
 
+    /// Has `/info` fail, so that the events alone tell of a change.
+    pub fn answers_info(&self, does: bool) {
+        self.is_mute.send_replace(!does);
+    }
+
     /// Ends every connection and refuses new ones.
     pub fn goes_away(&self) {
         self.here.cancel();
@@ -77,7 +86,7 @@ impl Litefs {
         };
         self.address = listener.local_addr().unwrap();
         self.here = CancellationToken::new();
-        let router = router(&self.role, &self.here);
+        let router = router(&self.role, &self.is_mute, &self.here);
         let limits = overdue::http::ServerLimits {
             shutdown: Duration::from_secs(1),
             ..overdue::http::ServerLimits::default()
@@ -86,10 +95,23 @@ impl Litefs {
     }
 }
 
-fn router(role: &watch::Sender<Role>, here: &CancellationToken) -> Router {
+fn router(
+    role: &watch::Sender<Role>,
+    is_mute: &watch::Sender<bool>,
+    here: &CancellationToken,
+) -> Router {
     let (asked, told, here) = (role.clone(), role.clone(), here.clone());
+    let is_mute = is_mute.clone();
+    let answer = move || {
+        let is_mute = *is_mute.borrow();
+        if is_mute {
+            Err(StatusCode::INTERNAL_SERVER_ERROR)
+        } else {
+            Ok(axum::Json(info(&asked.borrow())))
+        }
+    };
     Router::new()
-        .route("/info", get(async move || axum::Json(info(&asked.borrow()))))
+        .route("/info", get(async move || answer()))
         .route("/events", get(async move || Body::from_stream(events(told.subscribe(), here))))
 }
 
