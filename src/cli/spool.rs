@@ -201,7 +201,7 @@ impl Spool {
         let days = SPOOL_AGE_SECONDS_MAX / 86_400;
         let mut warnings = Vec::new();
         if old > 0 {
-            warnings.push(format!("{old} kept pings were older than {days} days and are dropped"));
+            warnings.push(format!("kept pings older than {days} days are dropped, {old} of them"));
         }
         if surplus > 0 {
             warnings.push(format!(
@@ -316,7 +316,7 @@ mod tests {
         spool.keep(SERVER, &message("old"), NOON_MS).unwrap();
         let later = NOON_MS + SPOOL_AGE_SECONDS_MAX * 1000 + 1;
         let warnings = spool.keep(SERVER, &message("first"), later).unwrap();
-        assert_eq!(warnings, ["1 kept pings were older than 31 days and are dropped"]);
+        assert_eq!(warnings, ["kept pings older than 31 days are dropped, 1 of them"]);
         assert_eq!(names(&spool, SERVER), ["first"]);
         for number in 1..SPOOL_PINGS_MAX {
             let name = format!("{:015}-0-{number}{KEPT}", later + 1);
