@@ -32,7 +32,7 @@ ALTER TABLE services ADD COLUMN running_since INTEGER
     CONSTRAINT running_since_is_a_unix_second CHECK (running_since BETWEEN 0 AND 253402300799);
 -- The runs that are open, as a JSON array of [id, began at (milliseconds), null], and those whose end came before their
 -- start, as [id, null, ended at].
-ALTER TABLE services ADD COLUMN runs TEXT CONSTRAINT runs_is_json CHECK (json_valid(runs));
+ALTER TABLE services ADD COLUMN runs TEXT CONSTRAINT runs_is_json CHECK (runs IS NULL OR json_valid(runs));
 -- How many signals it has sent.
 ALTER TABLE services ADD COLUMN signals INTEGER NOT NULL DEFAULT 0;
 -- The row of pings that holds the last of them; 0: none does.

@@ -149,6 +149,11 @@ async fn clocks_ahead_and_clocks_gone_back_cost_no_ping() {
     );
     let older = server.get(&format!("/ping?name=a&frequency=1h&timestamp={}", now() - 5)).await;
     assert_eq!((older.status, older.json()["status"].as_u64()), (409, Some(409)));
+    // A row that hands make needs no more than a name and a schedule.
+    let by_hand = "INSERT INTO services (name, frequency) VALUES ('by hand', 3600)";
+    if sqlite3(&folder.path().join("overdue.db"), by_hand).is_some() {
+        assert_eq!(server.get("/ping/by%20hand").await.status, 200);
+    }
     // As if the clock had gone back an hour since the last ping.
     let database = folder.path().join("overdue.db");
     if sqlite3(&database, "UPDATE services SET last_ping = unixepoch() + 3600").is_some() {
