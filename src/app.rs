@@ -89,6 +89,7 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
         Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
         Invocation::List(list) => Ok(exit(cli::list::list(&list, Clock::system().now()).await)),
         Invocation::Steer(steer) => Ok(exit(cli::steer::steer(&steer).await)),
+        Invocation::Import(import) => Ok(exit(cli::import::import(*import).await)),
         Invocation::Sink(options) => receive(&options, stop()?).await.map(done),
         Invocation::Migrate(config) => Ok(done(migrate::run(&config).await?)),
         Invocation::Health(config) => Ok(done(health::check(&config).await?)),

@@ -7,6 +7,7 @@ mod client;
 pub mod delete;
 pub mod greeting;
 pub mod health;
+pub mod import;
 pub mod list;
 mod message;
 pub mod migrate;
@@ -54,6 +55,8 @@ enum Command {
     Pause(Box<steer::SteerArgs>),
     /// Expect the next ping of a paused service as if one had just come
     Resume(Box<steer::SteerArgs>),
+    /// Take over what another monitor watches
+    Import(Box<import::ImportArgs>),
     /// Receive alerts and print them, for a first try
     Sink(sink::Sink),
     /// Bring the database's schema up to date, apart from serving
@@ -81,6 +84,8 @@ pub enum Invocation {
     List(Box<list::List>),
     /// `overdue pause` and `overdue resume`.
     Steer(Box<steer::Steer>),
+    /// `overdue import`.
+    Import(Box<import::Import>),
     /// `overdue sink`.
     Sink(sink::Sink),
     /// `overdue migrate`, with these settings.
@@ -141,6 +146,9 @@ pub fn parse() -> Result<Invocation, InvocationError> {
         }
         Some(Command::Resume(steer)) => {
             Invocation::Steer(Box::new(steer.resolve(steer::Verb::Resume).map_err(wrong)?))
+        }
+        Some(Command::Import(import)) => {
+            Invocation::Import(Box::new(import.resolve().map_err(wrong)?))
         }
         Some(Command::Sink(sink)) => Invocation::Sink(sink),
         Some(Command::Migrate(settings)) => Invocation::Migrate(resolved(&settings)?),
