@@ -97,7 +97,13 @@ async fn checks_become_services_that_their_clients_find_and_once_more_changes_no
         assert_eq!(text(&output.stderr), "");
         assert_eq!(output.status.code(), Some(1), "one was left out");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(text(&output.stdout), @"");
+            insta::assert_snapshot!(text(&output.stdout), @r#"
+            "Filesystem Backup/ä": its tags "backup fs" have no place here
+            "Filesystem Backup/ä": its description is one line here, of up to 1000 characters
+            "Database Backup": its integrations are destinations in overdue.toml here
+            "Last day" is left out: its schedule "*-*~1 12:00" is not a cron expression: use five fields (minute, hour, day of month, month, day of week), as in 0 2 * * 1-5
+            2 of 3 checks are services now; one that was never pinged here waits, and nothing is told of it, until it is
+            "#);
         }
         let services = rows(folder.path(), SERVICES).await;
         assert_eq!(
@@ -129,7 +135,10 @@ async fn a_slug_that_is_a_service_already_is_left_to_it() {
         json!([{ "name": "A", "slug": "a-slug", "timeout": 60, "grace": 60, "uuid": UUID }]);
     let output = piped(import(&server, folder.path()), &checks.to_string());
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-    insta::assert_snapshot!(text(&output.stdout), @"");
+    insta::assert_snapshot!(text(&output.stdout), @r#"
+    "A": its slug "a-slug" is another service's: ping it by its UUID or name
+    1 of 1 checks are services now; one that was never pinged here waits, and nothing is told of it, until it is
+    "#);
     assert_eq!(
         rows(folder.path(), "SELECT alias || ' ' || service FROM aliases").await,
         [format!("{UUID} A")]
@@ -143,7 +152,7 @@ async fn what_cannot_be_done_is_said_and_shows_in_the_exit_status() {
     let server = server(folder.path()).await;
     let output = piped(import(&server, folder.path()), "{}");
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(text(&output.stderr), @"");
+    insta::assert_snapshot!(text(&output.stderr), @r#"overdue: standard input: this is not what Healthchecks' GET /api/v3/checks/ returns: it holds no array "checks""#);
     let output = import(&server, folder.path()).arg("missing.json").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("missing.json cannot be read: "), "{output:?}");
@@ -152,11 +161,11 @@ async fn what_cannot_be_done_is_said_and_shows_in_the_exit_status() {
     let output = piped(without_key, &checks());
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr).replace(&server.address.to_string(), "ADDRESS");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"overdue: http://ADDRESS: a key is missing: send Authorization: Bearer KEY (the key for it goes into OVERDUE_KEY); what comes behind it in the file was not tried");
     assert!(text(&output.stdout).contains("0 of 3 checks are services now"), "{output:?}");
     let away = import(&server, folder.path());
     server.stop().await;
     let output = piped(away, &checks());
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("could not be asked: "), "{output:?}");
+    assert!(text(&output.stderr).contains("; what comes behind it"), "{output:?}");
 }

@@ -384,11 +384,14 @@ async fn keys_end_in_no_log_and_wrong_ones_are_counted_by_the_callers_address() 
     }
     assert_eq!(server.get("/ping/a?key=gefilte").await.status, 429);
     assert_eq!(server.get("/ping/a?key=swordfish").await.status, 200);
+    assert_eq!(server.get("/hc/swordfish/a").await.status, 200);
+    assert_eq!(server.get("/hc/swordfish/a/b/c").await.status, 404);
     assert_eq!(server.get("/healthz").await.status, 200);
     let greeting = server.greeting.clone();
     server.stop().await;
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(log.contains("stopped"), "{log}");
+    assert!(log.contains("path=\"/hc/***/a\" status=200"), "{log}");
     for secret in ["swordfish", "gefilte"] {
         assert!(!log.contains(secret) && !greeting.contains(secret), "{log}");
     }

@@ -15,6 +15,9 @@ use serde_json::json;
 use super::client::{Monitor, MonitorArgs, Outcome};
 use crate::core::limits::{IMPORT_BYTES_MAX, IMPORT_PAUSE_MS, IMPORT_TRIES_MAX};
 
+/// How standard input is written.
+const STDIN: &str = "-";
+
 /// Takes over what another monitor watches. Doing it again changes nothing more.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ImportArgs {
@@ -42,15 +45,19 @@ impl ImportArgs {
     pub(super) fn resolve(&self) -> Result<Import, String> {
         let Source::Healthchecks { file, monitor } = &self.source;
         let monitor = monitor.resolve()?;
-        let plan = Plan::read(&read(file)?).map_err(|why| format!("{}: {why}", file.display()))?;
+        let plan = Plan::read(&read(file)?).map_err(|why| format!("{}: {why}", called(file)))?;
         Ok(Import { plan, monitor })
     }
 }
 
+fn called(file: &Path) -> String {
+    if file == Path::new(STDIN) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
 /// The whole of a file, within its bound.
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let wrong = |error: std::io::Error| format!("{} cannot be read: {error}", file.display());
-    let source: Box<dyn std::io::Read> = if file == Path::new("-") {
+    let wrong = |error: std::io::Error| format!("{} cannot be read: {error}", called(file));
+    let source: Box<dyn std::io::Read> = if file == Path::new(STDIN) {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(file).map_err(wrong)?)
@@ -58,7 +65,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     source.take(IMPORT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(wrong)?;
     if bytes.len() as u64 > IMPORT_BYTES_MAX {
-        return Err(format!("{} is over {IMPORT_BYTES_MAX} bytes: split it", file.display()));
+        return Err(format!("{} is over {IMPORT_BYTES_MAX} bytes: split it", called(file)));
     }
     Ok(bytes)
 }
@@ -98,7 +105,7 @@ pub async fn import(import: Import) -> bool {
     }
     let all = plan.services.len() + plan.left_out;
     plan.notes.push(format!(
-        "{done} of {all} checks are services now; of each, nothing is expected before its first ping"
+        "{done} of {all} checks are services now; one that was never pinged here waits, and nothing is told of it, until it is"
     ));
     // Nobody may be reading.
     let _ = writeln!(std::io::stdout(), "{}", plan.notes.join("\n"));
@@ -106,7 +113,7 @@ pub async fn import(import: Import) -> bool {
         let server = monitor.server().trim_end_matches('/');
         let _ = writeln!(
             std::io::stderr(),
-            "overdue: {server} could not be asked: {error}; the rest was not tried, do it again"
+            "overdue: {server}: {error}; what comes behind it in the file was not tried"
         );
     }
     away.is_none() && refused + plan.left_out == 0
@@ -127,7 +134,10 @@ async fn take_over(monitor: &Monitor, service: &Declared, notes: &mut Vec<String
     match outcome {
         Outcome::Accepted => Imported::Done,
         // Keys and addresses are wrong for all of them.
-        Outcome::Refused { status: 401 | 403 | 404 | 405, said } => Imported::Away(said),
+        Outcome::Refused { status: 401 | 403, said } => {
+            Imported::Away(format!("{said} (the key for it goes into OVERDUE_KEY)"))
+        }
+        Outcome::Refused { status: 404 | 405, said } => Imported::Away(said),
         Outcome::Refused { said, .. } | Outcome::Older(said) => Imported::Refused(said),
         Outcome::Unable { error, .. } => Imported::Away(error),
     }

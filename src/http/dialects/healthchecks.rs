@@ -147,12 +147,11 @@ fn is_slug_in_upper_case(name: &str) -> bool {
     is_slug && name.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether the first of the segments behind `/hc` is a key, or as good as one.
+/// Whether the first of the segments behind `/hc` is a key.
 pub(super) fn begins_with_key(segments: &[&str]) -> bool {
     match segments {
-        [] => false,
-        [name] | [name, ""] => is_uuid(name),
-        [name, second] | [name, second, ""] if signal(second).is_some() => is_uuid(name),
+        [] | [_] | [_, ""] => false,
+        [_, second] | [_, second, ""] => signal(second).is_none(),
         _ => true,
     }
 }

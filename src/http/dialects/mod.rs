@@ -70,17 +70,19 @@ fn ping_of(
     })
 }
 
-/// A path as logs may show it: without what is a key.
+/// A path as logs may show it: without what is a key, or as good as one.
 pub(super) fn without_keys(path: &str) -> String {
     let mut segments: Vec<&str> = path.split('/').collect();
-    let is_key = match segments.as_slice() {
-        ["", "hc", target @ ..] => healthchecks::begins_with_key(target),
-        ["", "api", "push", token, ..] | ["", "ping", token, ..] => is_uuid(token),
-        _ => false,
-    };
-    let place = if path.starts_with("/api/") { 3 } else { 2 };
-    if let Some(segment) = segments.get_mut(place).filter(|_| is_key) {
-        *segment = HIDDEN;
+    if let ["", "hc", target @ ..] = segments.as_mut_slice()
+        && healthchecks::begins_with_key(target)
+        && let Some(key) = target.first_mut()
+    {
+        *key = HIDDEN;
+    }
+    for segment in &mut segments {
+        if is_uuid(segment) {
+            *segment = HIDDEN;
+        }
     }
     segments.join("/")
 }
@@ -131,6 +133,7 @@ mod tests {
             "/hc/UUID/x",
             "/api/push/UUID/",
             "/ping/UUID",
+            "/api/v1/services/UUID/pings",
         ] {
             assert_eq!(without_keys(&path.replace("UUID", UUID)), path.replace("UUID", "***"));
         }
