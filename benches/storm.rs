@@ -28,8 +28,8 @@ const MAKERS: usize = 64;
 /// From the first of them to their deadline; what is left of it is the quiet time that the storm is compared with.
 const SECONDS_TO_DEADLINE: i64 = 15;
 /// Callers that ping all the time, and how often each.
-const CALLERS: usize = 8;
-const PING_EVERY: Duration = Duration::from_millis(10);
+const CALLERS: usize = 16;
+const PING_EVERY: Duration = Duration::from_millis(50);
 /// The storm is over by then, or something is wrong.
 const STORM_SECONDS_MAX: u64 = 120;
 

@@ -359,6 +359,7 @@ statements! {
 
     /// Of up to `?5` services in an outage, after the cursor (`?3`, `?4`): the newest alert of it, of the kinds of `?2`,
     /// that the destination `?1` was told of, unless its end was raised since; and the service's place in the order.
+    /// What ends an outage is no earlier than the last ping before it, which may have been a minute ahead.
     OUTAGES_TOLD = concat!("
         SELECT ", alert_columns!(), ", 0,
             coalesce(s.reminded_at, s.outage_since) AS place_second, s.id AS place_id
@@ -377,8 +378,9 @@ statements! {
         ) AND NOT EXISTS (
             SELECT 1
             FROM alerts AS ending
-            WHERE ending.service = s.name AND ending.kind = 'recovered' AND ending.about >= coalesce(a.last_ping, 0)
-                AND ending.outage_since = s.outage_since AND ending.seq > a.seq
+            WHERE ending.service = s.name AND ending.kind = 'recovered'
+                AND ending.about >= coalesce(a.last_ping, 0) - 60 AND ending.outage_since = s.outage_since
+                AND ending.seq > a.seq
         )
         WHERE s.outage_since IS NOT NULL AND coalesce(s.reminded_at, s.outage_since) >= ?3
             AND (coalesce(s.reminded_at, s.outage_since), s.id) > (?3, ?4)

@@ -164,6 +164,30 @@ async fn an_end_that_is_raised_meanwhile_waits_for_the_post_and_comes_after_it()
 }
 
 #[tokio::test]
+async fn a_failure_is_kept_up_as_a_failure_and_as_silence_once_it_is_silent() {
+    let mut office = Office::open().await;
+    let mut courier = office.house.courier(&office.destination);
+    office.house.ping("name=a&frequency=10m").await;
+    office.house.clock.set(TEN + 10);
+    assert_eq!(office.house.get("/ping/a/fail").await.status, 200);
+    office.deliver(&mut courier).await;
+    let summary = |got: &[Got]| {
+        assert_eq!((got.len(), told(&got[0]).len()), (1, 1));
+        assert_eq!(got[0].body[0]["startsAt"], rfc3339(TEN + 10));
+        got[0].body[0]["annotations"]["summary"].as_str().unwrap().to_owned()
+    };
+    let failed = summary(&office.deliver_at(&mut courier, TEN + 300).await);
+    assert!(failed.starts_with("FAILED a"), "{failed}");
+    office.house.sweep_at(TEN + 611).await;
+    office.deliver(&mut courier).await;
+    let silent = summary(&office.deliver_at(&mut courier, TEN + 900).await);
+    assert!(silent.starts_with("OVERDUE a"), "{silent}");
+    office.house.ping("name=a&frequency=1D").await;
+    office.deliver(&mut courier).await;
+    assert!(office.deliver_at(&mut courier, TEN + 1200).await.is_empty());
+}
+
+#[tokio::test]
 async fn it_waits_for_what_is_in_flight_and_then_goes_before_the_rest() {
     let (mut office, mut courier) = Office::with_one_told().await;
     for job in 0..20 {
