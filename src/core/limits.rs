@@ -347,6 +347,7 @@ pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Pages of a list that the command line asks for.
 pub const LIST_PAGES_MAX: usize = 2000;
+
 /// The largest file that is imported: some 20,000 checks.
 pub const IMPORT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
