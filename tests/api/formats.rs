@@ -316,3 +316,49 @@ async fn alertmanager_gets_each_alert_where_its_whole_address_is_given_too() {
     assert_eq!(got.iter().filter(is_one).count(), 12);
     assert!(got.iter().all(|got| got.uri == "/api/v2/alerts"));
 }
+
+#[tokio::test]
+async fn a_failure_brings_what_the_job_is_and_the_end_of_its_log_disarmed_everywhere() {
+    for (format, path, field, told) in [
+        (
+            "slack",
+            "/x",
+            "/text",
+            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies &lt;b&gt;\n&lt;!channel&gt; *no space*\n@everyone",
+        ),
+        (
+            "discord",
+            "/x",
+            "/content",
+            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies \\<b\\>\n\\<!channel\\> \\*no space\\*\n\\@everyone",
+        ),
+        (
+            "ntfy",
+            "/x",
+            "/message",
+            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies <b>\n<!channel> *no space*\n@everyone",
+        ),
+        (
+            "pagerduty",
+            "/x?routing_key=R0",
+            "/payload/custom_details/log",
+            "<!channel> *no space*\n@everyone\n",
+        ),
+        (
+            "alertmanager",
+            "/",
+            "/0/annotations/description",
+            "Copies <b>\nExpected every 1h (grace 0s). Last ping: 2026-11-25T10:00:00Z.\n<!channel> *no space*\n@everyone\n",
+        ),
+        ("json", "/", "/log", "<!channel> *no space*\n@everyone\n"),
+    ] {
+        let mut office = Office::of(format, path).await;
+        let body = serde_json::json!({ "frequency": "1h", "description": "Copies <b>" });
+        office.house.send_json("PUT", "/api/v1/services/a", &body).await;
+        let log = "<!channel> *no space*\n@everyone\n";
+        let request = House::request("POST", "/ping/a/3").body(log.into()).unwrap();
+        assert_eq!(office.house.answer(request).await.status, 200);
+        let bodies = office.bodies().await;
+        assert_eq!(bodies[0].pointer(field).unwrap(), told, "{format}");
+    }
+}

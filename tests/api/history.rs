@@ -93,3 +93,14 @@ async fn a_deleted_service_leaves_no_history_and_one_made_afresh_has_its_own() {
         ["1 0"]
     );
 }
+
+#[tokio::test]
+async fn a_signal_is_kept_with_the_key_and_the_address_that_it_came_from() {
+    let entrance = crate::keys::entrance("ping_key = \"night:n1,day:d1\"");
+    let house = House::with_entrance(entrance).await;
+    let request = House::request("GET", "/ping?name=a&frequency=1h")
+        .header("authorization", "Bearer d1")
+        .header("x-forwarded-for", "10.9.9.9, 203.0.113.7");
+    assert_eq!(house.answer(request.body(axum::body::Body::empty()).unwrap()).await.status, 200);
+    assert_eq!(house.texts("SELECT key || ' ' || address FROM pings").await, ["day 203.0.113.7"]);
+}
