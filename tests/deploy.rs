@@ -1,5 +1,6 @@
 //! What deploys the program, held against the program: ports, paths, settings and command lines cannot drift apart.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "support/mod.rs"]
 mod support;
@@ -236,7 +237,15 @@ fn systemd_itself_finds_nothing_wrong_with_the_unit() {
     std::fs::write(&unit, text("deploy/overdue.service").replace("/usr/local/bin/overdue", binary))
         .unwrap();
     let output = match Command::new("systemd-analyze").arg("verify").arg(&unit).output() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let is_complete = std::env::var_os("CI").is_some();
+            assert!(
+                !is_complete,
+                "systemd-analyze is not installed, and no test may be skipped here"
+            );
+            eprintln!("SKIPPED: systemd-analyze is not installed");
+            return;
+        }
         output => output.unwrap(),
     };
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
