@@ -34,19 +34,23 @@ ALTER TABLE services ADD COLUMN running_since INTEGER
 -- start, as [id, null, ended at].
 ALTER TABLE services ADD COLUMN runs TEXT CONSTRAINT runs_is_json CHECK (runs IS NULL OR json_valid(runs));
 -- How many signals it has sent.
-ALTER TABLE services ADD COLUMN signals INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE services ADD COLUMN signals INTEGER NOT NULL DEFAULT 0
+    CONSTRAINT signals_is_a_count CHECK (signals BETWEEN 0 AND 1000000000000000);
 -- The row of pings that holds the last of them; 0: none does.
-ALTER TABLE services ADD COLUMN newest_ping INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE services ADD COLUMN newest_ping INTEGER NOT NULL DEFAULT 0
+    CONSTRAINT newest_ping_is_a_row CHECK (newest_ping BETWEEN 0 AND 1000000000000000);
 
 -- Only successes were known before. A grace other than none was given.
 UPDATE services SET last_success = last_ping, grace_given = grace > 0;
 
 -- A deadline that is changed by hand, and nothing else with it, is a new one, of which nobody was told. The program
--- changes it only along with a signal, which it counts.
+-- changes it only along with a signal, which it counts, or with the schedule.
 DROP TRIGGER services_deadline_by_hand;
 CREATE TRIGGER services_deadline_by_hand AFTER UPDATE OF deadline ON services
 WHEN NEW.deadline IS NOT OLD.deadline AND OLD.alerted = 1 AND NEW.alerted = 1 AND NEW.signals = OLD.signals
     AND NEW.last_ping IS OLD.last_ping AND NEW.expected IS OLD.expected
+    AND NEW.frequency IS OLD.frequency AND NEW.cron IS OLD.cron AND NEW.tz IS OLD.tz
+    AND NEW.grace IS OLD.grace AND NEW.max_runtime IS OLD.max_runtime
 BEGIN
     UPDATE services SET alerted = 0 WHERE id = NEW.id;
 END;
@@ -72,10 +76,11 @@ END;
 -- The history: one row for each signal. Rows are only appended, so that a ping dirties one page and not one of each
 -- service; each row names the one before it of its service, and what is more than OVERDUE_HISTORY keeps goes later.
 CREATE TABLE pings (
-    id INTEGER PRIMARY KEY,
+    -- What comes is appended behind the highest.
+    id INTEGER PRIMARY KEY CONSTRAINT id_leaves_room CHECK (id BETWEEN 1 AND 1000000000000000),
     service TEXT NOT NULL,
     -- Which of the service's signals it is, counted from 1.
-    number INTEGER NOT NULL,
+    number INTEGER NOT NULL CONSTRAINT number_is_a_count CHECK (number BETWEEN 0 AND 1000000000000000),
     -- The row of the one before; 0: there is none.
     previous INTEGER NOT NULL,
     -- When the job ran, by the caller's clock.

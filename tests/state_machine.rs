@@ -122,7 +122,7 @@ impl Model {
         let again = self.running.is_some();
         self.running = Some(at);
         // Who starts and starts and never ends is noticed.
-        if again && !self.told && self.due.is_some_and(|due| due < at) {
+        if again && !self.told && self.due.is_none_or(|due| due < at) {
             return;
         }
         let seconds = self.max_runtime.unwrap_or(match self.grace {
@@ -136,7 +136,7 @@ impl Model {
     }
 
     fn end(&mut self, now: i64, at: i64, failure: bool) -> Told {
-        let was = self.status(now);
+        let was_failed = self.failed;
         self.running = None;
         self.last_ping = Some(at);
         let due = at + self.frequency + self.grace;
@@ -148,7 +148,7 @@ impl Model {
         if failure {
             self.failed = true;
             let since = *self.outage.get_or_insert(at);
-            return (was != "failed").then_some((Kind::Failed, since));
+            return (!was_failed).then_some((Kind::Failed, since));
         }
         if late {
             return None;

@@ -157,6 +157,9 @@ impl Courier {
         let term = self.store.guard().term();
         if term != self.term {
             self.term = term;
+            // What the term before has on its way ends here, so that it neither arrives behind what follows it nor is
+            // noted as this term's.
+            self.in_flight = JoinSet::new();
             self.waiting.clear();
             self.failing = None;
             self.upkeep = self.destination.format.forgets().then(Upkeep::new);

@@ -74,6 +74,8 @@ pub fn declare(
     let mut service = match stored {
         Some(stored) if declaration.is_whole => as_new(stored, terms, default_grace)?,
         Some(stored) => stored.clone(),
+        // A change needs something to change: it may have been deleted while this was on its way.
+        None if !declaration.is_whole => return Err(Refusal::Unknown),
         None => super::ping::declared(name, terms, default_grace)?,
     };
     service.adopt(terms, default_grace)?;
@@ -113,7 +115,10 @@ fn count_from_now(service: &mut Service, stored: &Service, now: i64) {
     if !is_changed || service.paused || service.deadline.is_none() {
         return;
     }
-    service.expected = service.last_ping.map(|last_ping| service.schedule.expected(last_ping));
+    // After a resumption its time does not run from the last ping.
+    let runs_from_ping = stored.expected == stored.last_ping.map(|at| stored.schedule.expected(at));
+    let from = if runs_from_ping { service.last_ping } else { Some(now) };
+    service.expected = from.map(|second| service.schedule.expected(second));
     let deadline = match (service.runs.running_since(), service.expected) {
         (Some(since), _) => service.run_deadline(since),
         (None, Some(expected)) => expected + service.grace.seconds(),

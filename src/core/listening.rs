@@ -42,8 +42,12 @@ impl Listening {
         let Some(until) = self.until else { return Self { until: Some(now), ..self } };
         // A little ahead is a batch and a sweep that read the clock in turn; more is a clock that went back.
         if until > now {
-            let until = if until > now + TIMESTAMP_AHEAD_SECONDS_MAX { now } else { until };
-            return Self { until: Some(until), ..self };
+            if until <= now + TIMESTAMP_AHEAD_SECONDS_MAX {
+                return self;
+            }
+            // A gap that ends in days to come was found by a clock that was wrong; nobody is held until then.
+            let gap = self.gap.filter(|gap| !gap.is_to_come(now));
+            return Self { until: Some(now), gap };
         }
         if now - until <= GAP_SECONDS_MAX {
             return Self { until: Some(now), ..self };
@@ -65,6 +69,11 @@ impl Listening {
 }
 
 impl Gap {
+    /// Whether it ends so far ahead of `now` that a wrong clock has found it.
+    fn is_to_come(&self, now: i64) -> bool {
+        self.span.to > now + TIMESTAMP_AHEAD_SECONDS_MAX
+    }
+
     /// Whether the silence of `service` after `deadline` is not to be told of yet at `now`. What was overdue before the
     /// gap is; and nobody is held longer than their own frequency, as by then one that lives has pinged.
     pub fn holds(&self, service: &Service, deadline: i64, now: i64) -> bool {
@@ -104,6 +113,14 @@ mod tests {
     fn a_clock_that_went_back_is_no_gap() {
         assert_eq!(listened_until(100_000).heard_at(111, HOLD), listened_until(111));
         assert_eq!(listened_until(112).heard_at(111, HOLD), listened_until(112));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_moment_holds_nobody_when_it_is_right_again() {
+        let glitch = listened_until(100).heard_at(2_592_000, HOLD);
+        assert!(glitch.gap.is_some());
+        assert_eq!(glitch.heard_at(105, HOLD), listened_until(105));
+        assert_eq!(listened_until(150).heard_at(105, HOLD), listened_until(150));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::limits::{
 };
 use super::name::Name;
 use super::schedule::{Cron, CronPattern, Schedule, Zone};
-use super::service::{Change, Service, Status};
+use super::service::{Change, Service};
 use super::signal::{RunId, Signal};
 
 /// One call of a job.
@@ -54,7 +54,7 @@ impl Ping {
             duration_ms: None,
             log: None,
             origin: Origin::default(),
-            takes_alias: false,
+            takes_alias: true,
             by_alias_alone: false,
             received_at: now,
             received_ms: now * 1000,
@@ -139,7 +139,8 @@ pub fn ping(
         start(&mut service, ping, at, now);
         return Ok(recorded(&service, at));
     }
-    let was_failed = stored.is_some_and(|stored| stored.status(now) == Status::Failed);
+    // Silence that was told of since has cleared this; a spool that empties tells of its failures once.
+    let was_failed = stored.is_some_and(|stored| stored.failed);
     let duration_ms = end(&mut service, ping, at);
     let deadline = service.deadline.unwrap_or(at);
     // Sent so late that its own deadline has passed: telling of a recovery would be taken back by the next sweep.
@@ -149,11 +150,12 @@ pub fn ping(
         if is_late { None } else { recover(&mut service, at, ping.received_at) }
     } else {
         if !is_late {
-            (service.alerted, service.reminded_at) = (false, None);
+            service.alerted = false;
         }
         service.failed = true;
         let since = *service.outage_since.get_or_insert(at);
         (!was_failed).then(|| {
+            service.reminded_at = Some(ping.received_at);
             let alert = Alert::of(&service, Kind::Failed, at, since, ping.received_at);
             let log = ping.log.as_deref().map(|log| last_chars(log, ALERT_LOG_CHARS_MAX));
             Alert { exit_status: ping.signal.exit_status(), log, ..alert }
@@ -271,9 +273,9 @@ fn start(service: &mut Service, ping: &Ping, at: i64, now: i64) {
         return;
     }
     // A job that begins again and again and never ends would put its deadline off for ever: once a success is overdue,
-    // only the run that was open by then has its time.
+    // or where there was none yet, only the run that is open has its time.
     let success_due = service.expected.map(|expected| expected + service.grace.seconds());
-    if was_running && !service.alerted && success_due.is_some_and(|due| due < at) {
+    if was_running && !service.alerted && success_due.is_none_or(|due| due < at) {
         return;
     }
     let deadline = service.run_deadline(at);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use croner::Cron as Expression;
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, date};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Timestamp, ToSpan as _};
 
 use super::frequency::Frequency;
 use super::limits::{
@@ -152,13 +152,22 @@ impl CronPattern {
         let expression =
             parser.parse(&text).map_err(|_| CronError::Field { why: reason(&fields, parser) })?;
         let pattern = Self { text, expression: Arc::new(expression) };
-        // Eight years without a leap day are the longest wait of any expression that has an occurrence at all.
-        let start = DateTime::constant(2096, 3, 1, 0, 0, 0, 0);
-        let latest = start.saturating_add(SignedDuration::from_hours(24 * 366 * 9));
-        match pattern.expression.find_next_occurrence(&start, false) {
-            Ok(next) if next <= latest => Ok(pattern),
-            _ => Err(CronError::Never),
-        }
+        if pattern.has_a_day() { Ok(pattern) } else { Err(CronError::Never) }
+    }
+
+    /// Whether any day of forty years matches: leap days fall on each day of the week within twenty-eight. The library
+    /// would look through thousands of years for a day that never comes.
+    fn has_a_day(&self) -> bool {
+        let days = date(2025, 1, 1).series(1.day()).take_while(|day| day.year() < 2065);
+        let pattern = &self.expression.pattern;
+        let part = |number: i8| u32::from(number.unsigned_abs());
+        days.into_iter().any(|day| {
+            let (month, of_month) = (part(day.month()), part(day.day()));
+            pattern.month_match(month).unwrap_or(false)
+                && pattern
+                    .day_match(i32::from(day.year()), month, of_month, weekday(day))
+                    .unwrap_or(false)
+        })
     }
 
     /// Reads an expression that was checked when it was stored. One that never occurs, as hands may have written it, is
@@ -174,6 +183,20 @@ impl CronPattern {
     /// The expression as it was given, its fields separated by one space.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+/// The library's word for a day of the week.
+fn weekday(day: Date) -> croner::Weekday {
+    use croner::Weekday;
+    match day.weekday() {
+        jiff::civil::Weekday::Monday => Weekday::Monday,
+        jiff::civil::Weekday::Tuesday => Weekday::Tuesday,
+        jiff::civil::Weekday::Wednesday => Weekday::Wednesday,
+        jiff::civil::Weekday::Thursday => Weekday::Thursday,
+        jiff::civil::Weekday::Friday => Weekday::Friday,
+        jiff::civil::Weekday::Saturday => Weekday::Saturday,
+        jiff::civil::Weekday::Sunday => Weekday::Sunday,
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Service {
     pub failed: bool,
     /// The second that opened the present outage, if there is one: the deadline that passed, or the failure.
     pub outage_since: Option<i64>,
-    /// When the present outage was last told of again.
+    /// When the present outage was last told of.
     pub reminded_at: Option<i64>,
     /// The runs that have begun and not ended.
     pub runs: Runs,
@@ -201,8 +201,13 @@ pub fn sweep(stored: &Service, now: i64, gap: Option<&Gap>) -> Option<Change> {
     }
     let since = stored.outage_since.unwrap_or(deadline);
     // A failure that silence follows is told of as silence; a further one is news again.
-    let service =
-        Service { alerted: true, failed: false, outage_since: Some(since), ..stored.clone() };
+    let service = Service {
+        alerted: true,
+        failed: false,
+        outage_since: Some(since),
+        reminded_at: Some(now),
+        ..stored.clone()
+    };
     let uncertain = gap.and_then(|gap| gap.touches(stored.waited_from(deadline), deadline));
     let alert = Alert { uncertain, ..Alert::of(&service, Kind::Overdue, deadline, since, now) };
     Some(Change { service, alert: Some(alert) })

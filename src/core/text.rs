@@ -43,7 +43,7 @@ fn headword(alert: &Alert, now: i64, zone: &TimeZone) -> (&'static str, String) 
         Kind::Overdue => ("OVERDUE", format!("{} late", lateness(alert, now))),
         Kind::Failed => match alert.exit_status {
             Some(status) => ("FAILED", format!("exit status {status}")),
-            None => ("FAILED", format!("at {}", clock_time_zoned(alert.about, now, zone))),
+            None => ("FAILED", failed_at(alert, now, zone)),
         },
         Kind::Reminder if alert.failed => ("STILL FAILED", lasts()),
         Kind::Reminder if alert.deadline.is_some_and(|deadline| deadline < now) => {
@@ -134,13 +134,22 @@ fn heard(alert: &Alert, now: i64, zone: &TimeZone) -> String {
 }
 
 fn failure(alert: &Alert, now: i64, zone: &TimeZone) -> String {
-    let at = alert.last_ping.unwrap_or(alert.about);
-    let took = alert.last_duration_ms.map_or_else(String::new, |ms| format!(" after {}", took(ms)));
     let success = match alert.last_success {
         Some(second) => format!("Last success {}.", clock_time(second, now, zone)),
         None => "It never succeeded.".to_owned(),
     };
-    format!("Failed {}{took}. {success}", clock_time_zoned(at, now, zone))
+    // Where there is no exit status, when it failed has been said first.
+    if alert.kind == Kind::Failed && alert.exit_status.is_none() {
+        return success;
+    }
+    format!("Failed {}. {success}", failed_at(alert, now, zone))
+}
+
+/// When a run failed, and after how long: `at 02:03 UTC after 3 min`.
+fn failed_at(alert: &Alert, now: i64, zone: &TimeZone) -> String {
+    let at = clock_time_zoned(alert.last_ping.unwrap_or(alert.about), now, zone);
+    let took = alert.last_duration_ms.map_or_else(String::new, |ms| format!(" after {}", took(ms)));
+    format!("at {at}{took}")
 }
 
 fn recovery(alert: &Alert, now: i64, zone: &TimeZone) -> String {
@@ -215,7 +224,7 @@ fn zone_name(second: i64, zone: &TimeZone) -> String {
 
 /// Stored seconds are checked against the year 9999; what is beyond is shown as its end rather than not at all.
 fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
+    Timestamp::from_second(second.min(Timestamp::MAX.as_second())).unwrap_or(Timestamp::MIN)
 }
 
 fn shortened(name: &str, chars_max: usize) -> String {
@@ -316,16 +325,16 @@ mod tests {
             failed: true,
             ..overdue("daily_digest")
         };
-        insta::assert_snapshot!(of(&failed, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: exit status 3. Failed 01:59 UTC after 1 min. Last success yesterday 01:00.");
+        insta::assert_snapshot!(of(&failed, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: exit status 3. Failed at 01:59 UTC after 1 min. Last success yesterday 01:00.");
         let reminder = Alert {
             kind: Kind::Reminder,
             outage_since: DEADLINE - 60,
             created_at: DEADLINE + 3540,
             ..failed.clone()
         };
-        insta::assert_snapshot!(of(&reminder, DEADLINE + 3540, &TimeZone::UTC), @"STILL FAILED daily_digest: for 1 h. Failed 01:59 UTC after 1 min. Last success yesterday 01:00.");
+        insta::assert_snapshot!(of(&reminder, DEADLINE + 3540, &TimeZone::UTC), @"STILL FAILED daily_digest: for 1 h. Failed at 01:59 UTC after 1 min. Last success yesterday 01:00.");
         let without = Alert { exit_status: None, last_duration_ms: None, ..failed };
-        insta::assert_snapshot!(of(&without, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: at 01:59 UTC. Failed 01:59 UTC. Last success yesterday 01:00.");
+        insta::assert_snapshot!(of(&without, DEADLINE - 59, &TimeZone::UTC), @"FAILED daily_digest: at 01:59 UTC. Last success yesterday 01:00.");
     }
 
     #[test]

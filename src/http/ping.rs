@@ -58,7 +58,7 @@ pub(super) async fn by_query(
 pub(super) async fn by_path(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let name = name(&query::last_segment(request.uri().path(), "name")?)?;
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let ping = Ping { takes_alias: true, ..described(&api, name, &query, None)? };
+    let ping = described(&api, name, &query, None)?;
     store(&api, ping, request).await
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn signal_by_path(
     };
     let name = name(&query::name_before_last_segment(path)?)?;
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let ping = Ping { takes_alias: true, ..described(&api, name, &query, Some(signal))? };
+    let ping = described(&api, name, &query, Some(signal))?;
     store(&api, ping, request).await
 }
 

@@ -17,7 +17,7 @@ use crate::core::declaration::{Declaration, Description, check_aliases};
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::limits::{LIST_LOOKED_AT_MAX, LIST_ROWS_DEFAULT, LIST_ROWS_MAX};
 use crate::core::name::Name;
-use crate::core::ping::Terms;
+use crate::core::ping::{Refusal, Terms};
 use crate::core::schedule::{CronPattern, Zone};
 use crate::core::service::{History, Service, Status};
 use crate::core::text;
@@ -130,10 +130,7 @@ pub(super) async fn put(State(api): State<Api>, request: Request) -> Result<Resp
 pub(super) async fn patch(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let name = name(&request, 0)?;
     let written: Written = written(request).await?;
-    let declaration = written.declaration()?;
-    // A change needs something to change.
-    known(&api, &name).await?;
-    declare(&api, name, declaration).await
+    declare(&api, name, written.declaration()?).await
 }
 
 /// `DELETE /api/v1/services/{name}`
@@ -194,13 +191,22 @@ async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, 
 
 async fn declare(api: &Api, name: Name, declaration: Declaration) -> Result<Response, Problem> {
     let now = api.0.clock.now();
+    let is_whole = declaration.is_whole;
     let action = Action::Declare(Box::new(declaration));
     let done = api.0.store.steer(name.clone(), action, now).await.map_err(|error| match error {
+        StoreError::Refused(Refusal::Unknown) if is_whole => Problem::BadRequest(
+            "frequency is missing: say how often to expect a ping, as in \"frequency\":\"1D\", or when, as in \"cron\":\"0 2 * * *\""
+                .to_owned(),
+        ),
+        StoreError::Refused(Refusal::Unknown) => {
+            Problem::of_store(&StoreError::UnknownService, name.as_str())
+        }
         StoreError::Refused(refusal) => refused(refusal, &name, None, now),
         error => Problem::of_store(&error, name.as_str()),
     })?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(answer(&done.service, None, status, api))
+    let known = known(api, &done.service.name).await?;
+    Ok(answer(&known.service, Some(&known.aliases), status, api))
 }
 
 fn answer(

@@ -58,9 +58,13 @@ pub(super) struct Batch<'a> {
     /// The services whose aliases are new.
     renamed: HashMap<Name, Vec<Name>>,
     alerts: Vec<(Alert, To)>,
+    /// The ends of the outages of services that are deleted.
+    endings: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
     archive: Archive,
     entries: Vec<Entry>,
+    /// How many signals came, recorded or not.
+    signals: usize,
     /// Signals that were recorded before.
     recorded: HashSet<Mark>,
 }
@@ -98,9 +102,11 @@ impl<'a> Batch<'a> {
             aliases: HashMap::new(),
             renamed: HashMap::new(),
             alerts: Vec::new(),
+            endings: Vec::new(),
             attempts: Vec::new(),
             archive,
             entries: Vec::new(),
+            signals: 0,
             recorded: HashSet::new(),
         }
     }
@@ -124,8 +130,10 @@ impl<'a> Batch<'a> {
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
         let names = json!(names).to_string();
         batch.read_services(connection, names).await?;
+        // A name without a service may be an alias, and so may be that of a service that is deleted here.
+        let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));
         let strange = asked.into_iter().filter(|(name, takes_alias)| {
-            *takes_alias && batch.slots.get(*name).is_some_and(|slot| !slot.stored)
+            *takes_alias && (deletes || batch.slots.get(*name).is_some_and(|slot| !slot.stored))
         });
         let mut strange: HashSet<&str> = strange.map(|(name, _)| name.as_str()).collect();
         strange.extend(run.iter().flat_map(Command::aliases).map(Name::as_str));
@@ -147,16 +155,17 @@ impl<'a> Batch<'a> {
     ) -> Result<(), sqlx::Error> {
         let found = sqlx::query(sql::SERVICES_BY_NAME).bind(names);
         for row in found.fetch_all(connection).await? {
-            let name: String = row.try_get(1)?;
+            // Hands may have added rows.
+            let newest: Option<i64> = row.try_get(rows::SERVICE_COLUMNS)?;
+            self.archive.newest = self.archive.newest.max(newest.unwrap_or(0));
+            // A name that is none's has a row of nothing.
+            let Ok(Some(name)) = row.try_get::<Option<String>, _>(1) else { continue };
             let Some(slot) = Name::parse(name).ok().and_then(|name| self.slots.get_mut(&name))
             else {
                 continue;
             };
             slot.stored = true;
             slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
-            // Hands may have added rows.
-            let newest: Option<i64> = row.try_get(rows::SERVICE_COLUMNS)?;
-            self.archive.newest = self.archive.newest.max(newest.unwrap_or(0));
         }
         Ok(())
     }
@@ -240,14 +249,22 @@ impl<'a> Batch<'a> {
                 None
             }
         };
+        let mark = Mark::of(&name, ping);
+        // What was recorded was decided then: a start that comes again after its end opens nothing.
+        if let (Some(mark), Some(stored)) = (&mark, stored)
+            && mark.run.is_some()
+            && self.recorded.contains(mark)
+        {
+            return Ok(Steered { service: stored.clone(), is_new: false });
+        }
         let is_new = matches!(slot.now, Now::Absent);
         let decision =
             ping::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
         let Change { mut service, alert } = decision.change;
-        let mark = Mark::of(&name, ping);
         if mark.is_none_or(|mark| self.recorded.insert(mark)) {
             let before = service.history;
             service.history.signals += 1;
+            self.signals += 1;
             if self.rules.history > 0 {
                 self.archive.newest += 1;
                 let id = self.archive.newest;
@@ -276,16 +293,23 @@ impl<'a> Batch<'a> {
     /// Changes a service by its owner's will, not by a signal.
     fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Steered, StoreError> {
         let name = self.named(name, true).clone();
-        if let Action::Declare(declaration) = action {
+        let declaration = match action {
+            Action::Declare(declaration) => Some(declaration),
+            Action::Pause | Action::Resume => None,
+        };
+        let is_whole = declaration.is_some_and(|declaration| declaration.is_whole);
+        if let Some(declaration) = declaration {
             self.check_aliases(&name, declaration)?;
         }
         let slot = self.slots.entry(name.clone()).or_default();
         let stored = match &slot.now {
             Now::Known(service) => Some(service),
             Now::Absent => None,
+            // What is declared as a whole needs nothing of what hands have spoilt.
+            Now::Unreadable(_) if is_whole => None,
             Now::Unreadable(_) => return Err(StoreError::Unreadable),
         };
-        let is_new = stored.is_none();
+        let is_new = matches!(slot.now, Now::Absent);
         let change = match (action, stored) {
             (Action::Pause, Some(stored)) => service::pause(stored, at),
             (Action::Resume, Some(stored)) => service::resume(stored, at),
@@ -302,8 +326,9 @@ impl<'a> Batch<'a> {
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;
         self.services += i64::from(is_new);
-        self.alerts.extend(change.alert.map(|alert| (alert, To::ThoseTold)));
-        if let Action::Declare(declaration) = action {
+        // Whoever is told of its outage yet is told of its end, too: what is on its way stays so.
+        self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
+        if let Some(declaration) = declaration {
             self.set_aliases(&name, declaration);
         }
         if is_new {
@@ -331,13 +356,12 @@ impl<'a> Batch<'a> {
         self.aliases.retain(|_, service| service != name);
         // What this batch raised for it was delivered to nobody; but the end of an outage has to reach those who were
         // told of its beginning.
-        self.alerts.retain(|(alert, _)| alert.service != *name || alert.kind == Kind::Recovered);
-        for (alert, to) in &mut self.alerts {
-            if alert.service == *name {
-                *to = To::ThoseTold;
-            }
-        }
-        self.alerts.extend(closing.map(|alert| (alert, To::ThoseTold)));
+        let (gone, alerts): (Vec<_>, Vec<_>) =
+            self.alerts.drain(..).partition(|(alert, _)| alert.service == *name);
+        self.alerts = alerts;
+        let ends = gone.into_iter().map(|(alert, _)| alert);
+        let ends = ends.filter(|alert| alert.kind == Kind::Recovered).chain(closing);
+        self.endings.extend(ends.map(|alert| (alert, To::ThoseTold)));
         Ok(())
     }
 
@@ -358,16 +382,19 @@ impl<'a> Batch<'a> {
         if !reminded.is_empty() {
             execute_but(connection, sql::REMINDERS_REPLACE, &reminded, flying).await?;
         }
-        // Raised while it is still known who was told of what.
-        let raised =
-            raise(connection, std::mem::take(&mut self.alerts), self.rules, flying).await?;
-        let forgotten: Vec<&str> = self.names(|slot| slot.forget);
+        // Raised while it is still known who was told of what; what a service made afresh raises is not forgotten.
+        let endings = std::mem::take(&mut self.endings);
+        let mut raised = raise(connection, endings, self.rules, flying).await?;
+        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
         if !forgotten.is_empty() {
             execute(connection, sql::PINGS_FORGET, &forgotten).await?;
             execute(connection, sql::SERVICES_FORGET, &forgotten).await?;
+            execute_but(connection, sql::DELIVERIES_CLOSE, &forgotten, flying).await?;
             execute_but(connection, sql::DELIVERIES_FORGET, &forgotten, flying).await?;
             execute(connection, sql::ALERTS_FORGET, &forgotten).await?;
         }
+        let alerts = std::mem::take(&mut self.alerts);
+        raised.extend(raise(connection, alerts, self.rules, flying).await?);
         let changed: Vec<Value> =
             self.changed().map(|(service, _)| rows::service_values(service)).collect();
         if !changed.is_empty() {
@@ -382,15 +409,11 @@ impl<'a> Batch<'a> {
             execute(connection, sql::ALIASES_STORE, &pairs.collect::<Vec<_>>()).await?;
         }
         let mut archive = self.archive;
-        archive.append(connection, &self.entries, self.rules).await?;
+        archive.append(connection, &self.entries, self.signals, self.rules).await?;
         let added = self.changed().filter(|(_, stored)| !stored).count();
         let services_added =
             i64::try_from(added).unwrap_or(0) - i64::try_from(forgotten.len()).unwrap_or(0);
         Ok(Done { raised, services_added, archive })
-    }
-
-    fn names(&self, wanted: impl Fn(&Slot) -> bool) -> Vec<&str> {
-        self.slots.iter().filter(|(_, slot)| wanted(slot)).map(|(name, _)| name.as_str()).collect()
     }
 
     fn changed(&self) -> impl Iterator<Item = (&Service, bool)> {
@@ -399,6 +422,11 @@ impl<'a> Batch<'a> {
             _ => None,
         })
     }
+}
+
+/// The names of those services that are `wanted`.
+fn names(slots: &HashMap<Name, Slot>, wanted: impl Fn(&Slot) -> bool) -> Vec<&str> {
+    slots.iter().filter(|(_, slot)| wanted(slot)).map(|(name, _)| name.as_str()).collect()
 }
 
 /// Whom a reminder is about.

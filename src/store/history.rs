@@ -82,29 +82,38 @@ impl Archive {
         Ok(Self { newest, log_bytes, ..Self::default() })
     }
 
-    /// Appends `entries`, and removes what is too much.
+    /// Appends `entries`, those of so many `signals` that are kept, and removes what is too much.
     pub(super) async fn append(
         &mut self,
         connection: &mut SqliteConnection,
         entries: &[Entry],
+        signals: usize,
         rules: &Rules,
     ) -> Result<(), sqlx::Error> {
-        if entries.is_empty() {
-            return Ok(());
+        self.appended += signals;
+        if !entries.is_empty() {
+            self.store(connection, entries).await?;
         }
+        if self.appended >= TRIM_AFTER_ROWS {
+            self.trim(connection, rules).await?;
+        }
+        if self.log_bytes > rules.log_bytes_max {
+            self.trim_logs(connection, rules).await?;
+        }
+        Ok(())
+    }
+
+    async fn store(
+        &mut self,
+        connection: &mut SqliteConnection,
+        entries: &[Entry],
+    ) -> Result<(), sqlx::Error> {
         let rows: Vec<&Value> = entries.iter().map(|entry| &entry.row).collect();
         execute(connection, sql::PINGS_STORE, &rows).await?;
         let logs: Vec<&Value> = entries.iter().filter_map(|entry| entry.log.as_ref()).collect();
         if !logs.is_empty() {
             execute(connection, sql::LOGS_STORE, &logs).await?;
             self.log_bytes += entries.iter().map(|entry| entry.log_bytes).sum::<i64>();
-        }
-        self.appended += entries.len();
-        if self.appended >= TRIM_AFTER_ROWS {
-            self.trim(connection, rules).await?;
-        }
-        if self.log_bytes > rules.log_bytes_max {
-            self.trim_logs(connection, rules).await?;
         }
         Ok(())
     }
@@ -118,14 +127,14 @@ impl Archive {
         self.appended = 0;
         let page = sqlx::query_scalar(sql::PINGS_PAGE).bind(self.cursor).bind(rows);
         let last: Option<i64> = page.fetch_one(&mut *connection).await?;
-        // Behind the last row it begins anew.
         let Some(last) = last else {
             self.cursor = 0;
             return Ok(());
         };
         let trim = sqlx::query(sql::PINGS_TRIM).bind(self.cursor).bind(last).bind(rules.history);
         trim.execute(connection).await?;
-        self.cursor = last;
+        // At the end it begins anew, or it would look at nothing but what has just come.
+        self.cursor = if last >= self.newest { 0 } else { last };
         Ok(())
     }
 
@@ -153,7 +162,7 @@ impl Archive {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mark {
     pub(super) service: Name,
-    run: Option<RunId>,
+    pub(super) run: Option<RunId>,
     signal: &'static str,
     at: i64,
 }

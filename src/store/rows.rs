@@ -55,8 +55,16 @@ pub(super) fn service(row: &SqliteRow) -> Result<Service, Unreadable> {
         outage_since: time("outage_since", row.try_get(18)?)?,
         reminded_at: time("reminded_at", row.try_get(19)?)?,
         runs: runs(running_since, row.try_get(21)?)?,
-        history: History { signals: row.try_get(22)?, newest: row.try_get(23)? },
+        history: History {
+            signals: count("signals", row.try_get(22)?)?,
+            newest: count("newest_ping", row.try_get(23)?)?,
+        },
     })
+}
+
+/// A number that may be counted on from.
+fn count(column: &'static str, value: i64) -> Result<i64, Unreadable> {
+    checked(column, Some(value), |value| (0..=i64::MAX / 2).contains(&value).then_some(value))
 }
 
 fn flag(row: &SqliteRow, index: usize) -> Result<bool, sqlx::Error> {
@@ -92,11 +100,19 @@ type StoredRun = (Option<String>, Option<i64>, Option<i64>);
 
 /// The open runs. Hands that set `running_since` to NULL have ended them all.
 fn runs(running_since: Option<i64>, stored: Option<&str>) -> Result<Runs, Unreadable> {
-    let Some(text) = stored else { return Ok(Runs::default()) };
+    let Some(text) = stored else {
+        // Hands may have said since when one runs, and no more.
+        let began = running_since.map(|second| Began::At(second * 1000));
+        return Ok(Runs::new(began.map(|began| Run { id: None, began }).into_iter().collect()));
+    };
     let wrong = || Unreadable::Value { column: "runs", value: format!("{text:?}") };
     let stored: Vec<StoredRun> = serde_json::from_str(text).map_err(|_| wrong())?;
     let read = |(id, started, ended): StoredRun| {
         let id = id.map(RunId::parse).transpose().ok()?;
+        let is_time = |ms: &i64| (0..=TIME_SECONDS_MAX * 1000).contains(ms);
+        if !started.iter().chain(&ended).all(is_time) {
+            return None;
+        }
         let began = match (started, ended) {
             (Some(ms), _) => Began::At(ms),
             (None, Some(ms)) => Began::After(ms),

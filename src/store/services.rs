@@ -120,7 +120,10 @@ impl Store {
                 let mut recording = Recording::default();
                 for row in &found {
                     let number: i64 = row.try_get(1)?;
-                    recording.next = Some(History { signals: number - 1, newest: row.try_get(2)? });
+                    recording.next = Some(History {
+                        signals: number.saturating_sub(1),
+                        newest: row.try_get(2)?,
+                    });
                     recording.signals.push(Recorded {
                         number,
                         at: row.try_get(3)?,
@@ -168,5 +171,9 @@ async fn by_name(
     name: &str,
 ) -> Result<Option<sqlx::sqlite::SqliteRow>, sqlx::Error> {
     let asked = serde_json::json!([name]).to_string();
-    sqlx::query(sql::SERVICES_BY_NAME).bind(asked).fetch_optional(connection).await
+    let row = sqlx::query(sql::SERVICES_BY_NAME).bind(asked).fetch_optional(connection).await?;
+    let is_there = |row: &sqlx::sqlite::SqliteRow| {
+        row.try_get::<Option<i64>, _>(0).is_ok_and(|id| id.is_some())
+    };
+    Ok(row.filter(is_there))
 }

@@ -32,12 +32,37 @@ macro_rules! alert_columns {
     };
 }
 
+/// Which deliveries go with the services named in `?1`; see `DELIVERIES_FORGET`.
+macro_rules! of_the_forgotten {
+    () => {
+        "
+            AND alert IN (SELECT a.seq FROM json_each(?1) AS gone CROSS JOIN alerts AS a ON a.service = gone.value)
+            AND NOT EXISTS (
+                SELECT 1
+                FROM alerts AS ending
+                CROSS JOIN alerts AS beginning
+                    ON beginning.service = ending.service AND beginning.outage_since = ending.outage_since
+                CROSS JOIN deliveries AS told ON told.alert = beginning.seq AND told.destination = deliveries.destination
+                WHERE ending.seq = deliveries.alert AND ending.kind = 'recovered' AND beginning.kind != 'recovered'
+                    AND (told.state = 'delivered' OR told.attempts > 0 OR told.alert IN (
+                        SELECT flying.value ->> 0 FROM json_each(?2) AS flying
+                        WHERE flying.value ->> 1 = told.destination
+                    ))
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM json_each(?2) AS flying
+                WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
+            )"
+    };
+}
+
 statements! {
-    /// The rows of the services named in `?1`, an array of names, and the newest row of the history.
+    /// The rows of the services named in `?1`, an array of names, and the newest row of the history; for a name that is
+    /// none's that alone.
     SERVICES_BY_NAME = concat!("
         SELECT ", service_columns!(), ", (SELECT max(id) FROM pings)
         FROM json_each(?1) AS wanted
-        CROSS JOIN services AS s ON s.name = wanted.value");
+        LEFT JOIN services AS s ON s.name = wanted.value");
 
     /// The services that the names of `?1`, an array, are aliases of.
     ALIASES_BY_NAME = "
@@ -160,6 +185,8 @@ statements! {
             FROM walk AS w
             CROSS JOIN pings AS p ON p.id = w.id
             WHERE p.service = w.service AND p.number = w.number AND w.steps < ?2
+                -- What was received more than a minute before this second cannot be about it.
+                AND p.received_at >= w.at - 60
         )
         SELECT DISTINCT w.place
         FROM walk AS w
@@ -188,11 +215,12 @@ statements! {
         SELECT max(id) FROM (SELECT id FROM pings WHERE id > ?1 ORDER BY id LIMIT ?2)";
 
     /// Removes from the rows of the history behind `?1`, up to `?2`, those that `?3` younger ones of their service
-    /// follow, and those whose service is gone.
+    /// follow, and those whose service is gone or was made afresh.
     PINGS_TRIM = "
         DELETE FROM pings
         WHERE id > ?1 AND id <= ?2 AND coalesce(
-            (SELECT s.signals FROM services AS s WHERE s.name = pings.service) - number >= ?3, true
+            (SELECT s.signals - number >= ?3 OR number > s.signals FROM services AS s WHERE s.name = pings.service),
+            true
         )";
 
     /// The newest row of the history.
@@ -237,29 +265,17 @@ statements! {
             )
         )";
 
-    /// Forgets what was not delivered of the services named in `?1`, but for the deliveries in flight, `?2` (they may
+    /// Forgets what was never tried of the services named in `?1`, but for the deliveries in flight, `?2` (they may
     /// arrive, and what follows them has to come behind), and for the ends of outages, which are to reach those who were
     /// told of their beginnings.
-    DELIVERIES_FORGET = "
+    DELIVERIES_FORGET = concat!("
         DELETE FROM deliveries
-        WHERE state != 'delivered'
-            AND alert IN (SELECT a.seq FROM json_each(?1) AS gone CROSS JOIN alerts AS a ON a.service = gone.value)
-            AND NOT EXISTS (
-                SELECT 1
-                FROM alerts AS ending
-                CROSS JOIN alerts AS beginning
-                    ON beginning.service = ending.service AND beginning.outage_since = ending.outage_since
-                CROSS JOIN deliveries AS told ON told.alert = beginning.seq AND told.destination = deliveries.destination
-                WHERE ending.seq = deliveries.alert AND ending.kind = 'recovered' AND beginning.kind != 'recovered'
-                    AND (told.state = 'delivered' OR told.attempts > 0 OR told.alert IN (
-                        SELECT flying.value ->> 0 FROM json_each(?2) AS flying
-                        WHERE flying.value ->> 1 = told.destination
-                    ))
-            )
-            AND NOT EXISTS (
-                SELECT 1 FROM json_each(?2) AS flying
-                WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
-            )";
+        WHERE state != 'delivered' AND attempts = 0", of_the_forgotten!());
+
+    /// Gives up the rest of these: what was tried may have arrived, and its id is never used again.
+    DELIVERIES_CLOSE = concat!("
+        UPDATE deliveries SET state = 'given_up', last_error = 'the service was deleted'
+        WHERE state = 'pending' AND attempts > 0", of_the_forgotten!());
 
     /// Forgets reminders that were not delivered of the services named in `?1`, but for those in flight, `?2`: a newer
     /// one takes their place.

@@ -7,9 +7,11 @@ use tempfile::TempDir;
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
+use crate::core::declaration::Declaration;
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::name::Name;
 use crate::core::ping::{Ping, Terms};
+use crate::core::signal::Signal;
 
 const NOW: i64 = 1_795_600_800;
 
@@ -133,6 +135,37 @@ async fn a_batch_gives_what_its_commands_one_by_one_would_have_given() {
             .await
             .unwrap();
     assert_eq!(rows, [("a".to_owned(), NOW + 60), ("b".to_owned(), NOW + 600)]);
+}
+
+#[tokio::test]
+async fn what_a_service_made_afresh_raises_in_the_batch_of_its_deletion_is_not_forgotten() {
+    let opening = opening().await;
+    let (store, a) = (opening.store.clone(), Name::parse("a").unwrap());
+    let failure = || Ping { signal: Signal::Fail, ..ping("a", 600) };
+    let change = Declaration { description: None, ..Declaration::default() };
+    let asked = async {
+        let first = store.ping(failure());
+        let deleted = store.delete(a.clone(), NOW);
+        let changed = store.steer(a.clone(), super::Action::Declare(Box::new(change)), NOW);
+        let again = store.ping(failure());
+        tokio::join!(first, deleted, changed, again)
+    };
+    let (answers, ()) = tokio::join!(
+        async {
+            let answers = asked.await;
+            store.close().await;
+            answers
+        },
+        opening.writer.run()
+    );
+    let (first, deleted, changed, again) = answers;
+    assert!(first.is_ok() && deleted.is_ok() && again.is_ok());
+    assert_eq!(changed, Err(StoreError::Refused(crate::core::ping::Refusal::Unknown)));
+    let path = opening.folder.path().join("overdue.db");
+    let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let kinds: Vec<String> =
+        sqlx::query_scalar("SELECT kind FROM alerts").fetch_all(&mut connection).await.unwrap();
+    assert_eq!(kinds, ["failed"]);
 }
 
 #[tokio::test]

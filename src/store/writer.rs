@@ -175,6 +175,9 @@ impl Writer {
         let done = batch.write(&mut transaction, &self.flying).await?;
         transaction.commit().await?;
         self.health.succeeded();
+        if is_stale {
+            listening::log(before, next);
+        }
         self.listening = if is_stale { next } else { before };
         self.services += done.services_added;
         self.archive = done.archive;

@@ -324,19 +324,19 @@ async fn a_failure_brings_what_the_job_is_and_the_end_of_its_log_disarmed_everyw
             "slack",
             "/x",
             "/text",
-            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies &lt;b&gt;\n&lt;!channel&gt; *no space*\n@everyone",
+            "FAILED a: exit status 3. Failed at 10:00 UTC. It never succeeded.\nCopies &lt;b&gt;\n&lt;!channel&gt; *no space*\n@everyone",
         ),
         (
             "discord",
             "/x",
             "/content",
-            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies \\<b\\>\n\\<!channel\\> \\*no space\\*\n\\@everyone",
+            "FAILED a: exit status 3. Failed at 10:00 UTC. It never succeeded.\nCopies \\<b\\>\n\\<!channel\\> \\*no space\\*\n\\@everyone",
         ),
         (
             "ntfy",
             "/x",
             "/message",
-            "FAILED a: exit status 3. Failed 10:00 UTC. It never succeeded.\nCopies <b>\n<!channel> *no space*\n@everyone",
+            "FAILED a: exit status 3. Failed at 10:00 UTC. It never succeeded.\nCopies <b>\n<!channel> *no space*\n@everyone",
         ),
         (
             "pagerduty",

@@ -26,6 +26,59 @@ async fn each_service_keeps_its_last_signals_and_no_more_than_a_little() {
 }
 
 #[tokio::test]
+async fn a_bound_that_is_lowered_and_rows_that_are_nobodys_are_cleared_in_passing() {
+    let house = House::new().await;
+    for second in 0..300 {
+        house.clock.set(TEN + second);
+        house.ping("name=a&frequency=1h").await;
+    }
+    house.edit("DELETE FROM services").await;
+    for second in 300..900 {
+        house.clock.set(TEN + second);
+        house.ping("name=b&frequency=1h").await;
+        house.get("/ping?name=a&frequency=1h").await;
+    }
+    assert_eq!(house.count("SELECT count(*) FROM pings WHERE number > 600").await, 0);
+    let house = house.restart_with(Rules { history: 0, ..rules() }).await;
+    for second in 900..1800 {
+        house.clock.set(TEN + second);
+        house.ping("name=c&frequency=1h").await;
+    }
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 0);
+}
+
+#[tokio::test]
+async fn under_a_steady_load_no_more_is_kept_than_about_twice_the_bound() {
+    let house = House::with(Rules { history: 5, ..rules() }).await;
+    for round in 0..400 {
+        house.clock.set(TEN + round);
+        for service in 0..5 {
+            house.ping(&format!("name=job-{service}&frequency=1h")).await;
+        }
+    }
+    let rows = house.count("SELECT count(*) FROM pings").await;
+    assert!((25..200).contains(&rows), "{rows} rows are kept of what 25 would be");
+}
+
+#[tokio::test]
+async fn a_row_that_hands_append_is_in_nobodys_way() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=1h").await;
+    house
+        .edit(
+            "INSERT INTO pings (id, service, number, previous, at, received_at, signal)
+             SELECT max(id) + 1, 'by hand', 1, 0, 1, 1, 'log' FROM pings",
+        )
+        .await;
+    house.ping("name=b&frequency=1h").await;
+    house.ping("name=c&frequency=1h").await;
+    assert_eq!(
+        house.texts("SELECT service FROM pings ORDER BY id").await,
+        ["a", "by hand", "b", "c"]
+    );
+}
+
+#[tokio::test]
 async fn a_history_of_nothing_keeps_nothing() {
     let house = House::with(Rules { history: 0, ..rules() }).await;
     house.ping("name=a&frequency=1h&signal=start").await;

@@ -47,6 +47,7 @@ async fn a_ping_a_little_before_an_occurrence_counts_for_it() {
     assert_eq!(due("0 12 * * *", "UTC", noon - 61).await, "2026-11-25T12:00:00Z");
     assert_eq!(due("0 12 * * *", "UTC", noon - 60).await, "2026-11-26T12:00:00Z");
     assert_eq!(due("0 12 * * *", "UTC", noon).await, "2026-11-26T12:00:00Z");
+    assert_eq!(due("59 23 29 2 %2B7", "UTC", noon).await, "2032-02-29T23:59:00Z");
     // Less than half the interval: 30 s before the next minute it may be the one of the minute before.
     assert_eq!(due("* * * * *", "UTC", noon - 30).await, "2026-11-25T12:00:00Z");
     assert_eq!(due("* * * * *", "UTC", noon - 29).await, "2026-11-25T12:01:00Z");
@@ -101,6 +102,7 @@ async fn what_is_no_schedule_is_told_what_would_be_right() {
     insta::assert_snapshot!(sentence("cron=@daily").await, @r#"cron "@daily" is not a cron expression: use five fields (minute, hour, day of month, month, day of week), as in 0 2 * * 1-5"#);
     insta::assert_snapshot!(sentence("cron=0+0+32+*+*").await, @r#"cron "0 0 32 * *" is not a cron expression: its day of month "32" cannot be read, use 1 to 31, *, lists, ranges and steps"#);
     insta::assert_snapshot!(sentence("cron=0+0+30+2+*").await, @r#"cron "0 0 30 2 *" never occurs: no day matches it"#);
+    insta::assert_snapshot!(sentence("cron=0+0+31+2,4,6,9,11+*").await, @r#"cron "0 0 31 2,4,6,9,11 *" never occurs: no day matches it"#);
     insta::assert_snapshot!(sentence("cron=0+0+*+*+*&tz=Mars/Base").await, @r#"tz "Mars/Base" is not a time zone: use a name of the IANA database, as in Europe/Berlin"#);
     insta::assert_snapshot!(sentence("cron=0+0+*+*+*&frequency=1h").await, @"frequency and cron are both given: say how often or when, not both");
     insta::assert_snapshot!(sentence("frequency=1h&tz=UTC").await, @"tz is given without a cron expression: a frequency is the same in every zone");

@@ -144,7 +144,7 @@ async fn a_declaration_that_is_wrong_changes_nothing_and_says_what_would_be_righ
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "description": "two\nlines" })).await, @r#"description "two\nlines" is not a description: use 1 to 1000 characters without line breaks, tabs and the like"#);
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "aliases": ["a"] })).await, @r#"alias "a" is the name or an alias of another service: choose another"#);
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "color": "red" })).await, @r#"the body is not what is expected: unknown field `color`, expected one of `frequency`, `cron`, `tz`, `grace`, `max_runtime`, `description`, `locked`, `aliases` at line 1 column 8; use JSON like {"frequency":"1D","grace":"1h"}"#);
-    assert_eq!(house.send_json("PUT", "/api/v1/services/b", &json!({})).await.status, 404);
+    insta::assert_snapshot!(refused(json!({})).await, @r#"frequency is missing: say how often to expect a ping, as in "frequency":"1D", or when, as in "cron":"0 2 * * *""#);
     assert_eq!(house.count("SELECT count(*) FROM services").await, 1);
     assert_eq!(house.count("SELECT count(*) FROM aliases").await, 0);
 }
@@ -236,4 +236,46 @@ async fn the_history_is_read_page_by_page_the_newest_first() {
         .map(|ping| ping["number"].as_i64().unwrap())
         .collect();
     assert_eq!((numbers, &page["next_cursor"]), (vec![3, 2, 1], &Value::Null));
+}
+
+#[tokio::test]
+async fn a_longer_grace_tells_nobody_twice_and_a_resumed_service_keeps_its_time() {
+    let house = House::new().await;
+    house.ping(&format!("name=silent&frequency=10m&timestamp={}", TEN - 86_400)).await;
+    house.sweep_at(TEN + 1).await;
+    house.send_json("PATCH", "/api/v1/services/silent", &json!({ "grace": "1h" })).await;
+    assert_eq!(house.sweep_at(TEN + 5).await, 0);
+    house.ping(&format!("name=resumed&frequency=1D&timestamp={}", TEN - 80_000)).await;
+    house.send("POST", "/api/v1/services/resumed/pause").await;
+    house.send_json("PATCH", "/api/v1/services/resumed", &json!({ "frequency": "1h" })).await;
+    house.send("POST", "/api/v1/services/resumed/resume").await;
+    let patched =
+        house.send_json("PATCH", "/api/v1/services/resumed", &json!({ "grace": "30m" })).await;
+    assert_eq!(patched.json["status"], "up", "{:?}", patched.json);
+    assert_eq!(house.sweep_at(TEN + 100).await, 0);
+}
+
+#[tokio::test]
+async fn a_name_that_is_an_alias_means_its_service_whoever_pings_it() {
+    let house = House::new().await;
+    let uuid = "0b8a5d6e-0000-4000-8000-000000000001";
+    let body = json!({ "frequency": "1D", "aliases": [uuid] });
+    let made = house.send_json("PUT", "/api/v1/services/a", &body).await;
+    assert_eq!(made.json["aliases"], json!([uuid]));
+    assert_eq!(house.ping(&format!("name={uuid}&frequency=1D")).await["name"], "a");
+    assert_eq!(house.count("SELECT count(*) FROM services").await, 1);
+    // One that hands have spoilt spoils no batch.
+    house.edit("UPDATE aliases SET service = CAST(x'ff' AS TEXT)").await;
+    assert_eq!(house.get(&format!("/ping/{uuid}")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_row_that_hands_have_spoilt_is_mended_by_a_declaration() {
+    let house = House::new().await;
+    house.ping("name=a&cron=0+2+*+*+*").await;
+    house.edit("UPDATE services SET tz = 'Mars/Base'").await;
+    assert_eq!(house.get("/ping/a").await.status, 503);
+    let mended = house.send_json("PUT", "/api/v1/services/a", &json!({ "frequency": "1h" })).await;
+    assert_eq!(mended.status, 200);
+    assert_eq!(house.get("/ping/a").await.status, 200);
 }

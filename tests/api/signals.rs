@@ -87,7 +87,7 @@ async fn a_failure_is_told_at_once_and_once_and_its_end_too() {
     );
     assert_eq!(
         failed["text"],
-        "Delayed 1 min: FAILED a: exit status 3. Failed 10:03 UTC after 1 min. Last success 10:00."
+        "Delayed 1 min: FAILED a: exit status 3. Failed at 10:03 UTC after 1 min. Last success 10:00."
             .replace("Delayed 1 min: ", "")
     );
     assert_eq!(failed["log"].as_str().unwrap().chars().count(), log.chars().count());
@@ -218,6 +218,49 @@ async fn a_start_beside_its_end_does_not_open_a_run_for_ever() {
     at(&house, 6, "/ping/a/start?run=x").await;
     assert_eq!(house.texts("SELECT running FROM status").await, ["no"]);
     assert_eq!(house.count("SELECT deadline - 1795600800 FROM services").await, 3905);
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_again_is_neither_recorded_nor_acted_on_twice() {
+    let house = House::new().await;
+    let ping = async |signal: &str, run: &str| {
+        let query =
+            format!("name=a&frequency=1h&grace=5s&timestamp={TEN}&signal={signal}&run={run}");
+        house.ping(&query).await;
+    };
+    ping("start", "x").await;
+    ping("success", "x").await;
+    ping("start", "x").await;
+    assert_eq!(house.texts("SELECT running FROM status").await, ["no"]);
+    ping("fail", "y").await;
+    ping("success", "z").await;
+    ping("fail", "y").await;
+    assert_eq!(alerts(&house).await, ["failed 0", "recovered 0"]);
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 4);
+}
+
+#[tokio::test]
+async fn a_spool_that_empties_tells_of_its_failures_once() {
+    let house = House::new().await;
+    for minute in 0..8 {
+        let at = TEN - 1000 + minute * 60;
+        house.ping(&format!("name=a&frequency=10s&signal=fail&timestamp={at}")).await;
+    }
+    assert_eq!(alerts(&house).await, ["failed -1000"]);
+    house.sweep_at(TEN + 1).await;
+    house.ping("name=a&frequency=10s&signal=fail").await;
+    assert_eq!(alerts(&house).await, ["failed -1000", "overdue -570", "failed 1"]);
+}
+
+#[tokio::test]
+async fn a_job_that_never_ended_before_is_noticed_when_it_begins_again_and_again() {
+    let house = House::new().await;
+    let mut raised = 0;
+    for minute in 0..30 {
+        raised += house.sweep_at(TEN + minute * 60).await;
+        house.ping("name=a&frequency=10m&grace=5m&signal=start").await;
+    }
+    assert!(raised > 0, "it put its deadline off for ever");
 }
 
 #[tokio::test]

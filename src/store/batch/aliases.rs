@@ -19,8 +19,9 @@ impl Batch<'_> {
     ) -> Result<(), sqlx::Error> {
         let found = sqlx::query(sql::ALIASES_BY_NAME).bind(json!(names).to_string());
         for row in found.fetch_all(&mut *connection).await? {
-            let (alias, service): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            if let (Ok(alias), Ok(service)) = (Name::parse(alias), Name::parse(service)) {
+            // Hands may have written what is no name.
+            let name = |column: usize| Name::parse(row.try_get::<String, _>(column).ok()?).ok();
+            if let (Some(alias), Some(service)) = (name(0), name(1)) {
                 self.aliases.insert(alias, service);
             }
         }
