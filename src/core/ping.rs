@@ -31,8 +31,6 @@ pub struct Ping {
     pub log: Option<String>,
     /// Where the ping came from.
     pub origin: Origin,
-    /// Whether the name may be one of the service's aliases.
-    pub takes_alias: bool,
     /// Whether the name must be an alias: whoever knows it needs no key.
     pub by_alias_alone: bool,
     /// When the ping arrived, by the server's clock.
@@ -54,7 +52,6 @@ impl Ping {
             duration_ms: None,
             log: None,
             origin: Origin::default(),
-            takes_alias: true,
             by_alias_alone: false,
             received_at: now,
             received_ms: now * 1000,

@@ -120,11 +120,11 @@ impl<'a> Batch<'a> {
         archive: Archive,
     ) -> Result<Self, sqlx::Error> {
         let mut batch = Self::new(rules, services, archive);
-        let asked: Vec<(&Name, bool)> = run.iter().filter_map(Command::service).collect();
+        let asked: Vec<&Name> = run.iter().filter_map(Command::service).collect();
         if asked.is_empty() {
             return Ok(batch);
         }
-        let names = asked.iter().map(|(name, _)| *name);
+        let names = asked.iter().copied();
         let names = names.chain(run.iter().flat_map(Command::aliases));
         batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
@@ -132,10 +132,10 @@ impl<'a> Batch<'a> {
         batch.read_services(connection, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
         let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));
-        let strange = asked.into_iter().filter(|(name, takes_alias)| {
-            *takes_alias && (deletes || batch.slots.get(*name).is_some_and(|slot| !slot.stored))
-        });
-        let mut strange: HashSet<&str> = strange.map(|(name, _)| name.as_str()).collect();
+        let strange = asked
+            .into_iter()
+            .filter(|name| deletes || batch.slots.get(*name).is_some_and(|slot| !slot.stored));
+        let mut strange: HashSet<&str> = strange.map(Name::as_str).collect();
         strange.extend(run.iter().flat_map(Command::aliases).map(Name::as_str));
         if !strange.is_empty() {
             batch.read_aliases(connection, &strange).await?;
@@ -179,7 +179,7 @@ impl<'a> Batch<'a> {
         let mut marks = Vec::new();
         for command in run {
             let Command::Ping { ping, .. } = command else { continue };
-            let name = self.named(&ping.name, ping.takes_alias);
+            let name = self.named(&ping.name);
             if let Some(Slot { now: Now::Known(service), .. }) = self.slots.get(name)
                 && service.history.newest > 0
                 && let Some(mark) = Mark::of(name, ping)
@@ -214,9 +214,7 @@ impl<'a> Batch<'a> {
         run.iter()
             .map(|command| match command {
                 Command::Ping { ping, .. } => self.ping(ping, now).map(Answer::Service),
-                Command::Delete { name, takes_alias, at, .. } => {
-                    self.delete(name, *takes_alias, *at).map(|()| Answer::Done)
-                }
+                Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
                 Command::Steer { name, action, at, .. } => {
                     self.steer(name, action, *at).map(Answer::Service)
                 }
@@ -292,7 +290,7 @@ impl<'a> Batch<'a> {
 
     /// Changes a service by its owner's will, not by a signal.
     fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Steered, StoreError> {
-        let name = self.named(name, true).clone();
+        let name = self.named(name).clone();
         let declaration = match action {
             Action::Declare(declaration) => Some(declaration),
             Action::Pause | Action::Resume => None,
@@ -337,8 +335,8 @@ impl<'a> Batch<'a> {
         Ok(Steered { service: change.service, is_new })
     }
 
-    fn delete(&mut self, name: &Name, takes_alias: bool, at: i64) -> Result<(), StoreError> {
-        let name = &self.named(name, takes_alias).clone();
+    fn delete(&mut self, name: &Name, at: i64) -> Result<(), StoreError> {
+        let name = &self.named(name).clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let closing = match &slot.now {
             Now::Absent => return Err(StoreError::UnknownService),

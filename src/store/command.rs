@@ -25,7 +25,7 @@ pub(super) type ReadJob = Box<
 )]
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Steered> },
-    Delete { name: Name, takes_alias: bool, at: i64, reply: Reply<()> },
+    Delete { name: Name, at: i64, reply: Reply<()> },
     Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
@@ -43,12 +43,11 @@ impl Command {
         )
     }
 
-    /// The service that it is about, if it is about one, and whether that may be an alias.
-    pub(super) fn service(&self) -> Option<(&Name, bool)> {
+    /// The name, or the alias, of the service that it is about, if it is about one.
+    pub(super) fn service(&self) -> Option<&Name> {
         match self {
-            Self::Ping { ping, .. } => Some((&ping.name, ping.takes_alias)),
-            Self::Delete { name, takes_alias, .. } => Some((name, *takes_alias)),
-            Self::Steer { name, .. } => Some((name, true)),
+            Self::Ping { ping, .. } => Some(&ping.name),
+            Self::Delete { name, .. } | Self::Steer { name, .. } => Some(name),
             _ => None,
         }
     }

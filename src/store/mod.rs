@@ -238,7 +238,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
     pub async fn delete(&self, name: Name, at: i64) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Delete { name, takes_alias: true, at, reply }).await
+        self.ask(|reply| Command::Delete { name, at, reply }).await
     }
 
     /// Does to a service, by its name or an alias, what its owner wants at the second `at`. The answer comes after it is

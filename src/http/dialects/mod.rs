@@ -46,7 +46,6 @@ fn ping_of(
 ) -> Result<Option<Ping>, Problem> {
     let received_ms = api.0.clock.now_ms();
     let ping = Ping {
-        takes_alias: true,
         origin: origin_of(&head.extensions),
         received_ms,
         ..Ping::new(name.clone(), received_ms.div_euclid(1000))

@@ -37,11 +37,11 @@ impl Batch<'_> {
     }
 
     /// The service that is meant: a name before an alias.
-    pub(super) fn named<'n>(&'n self, name: &'n Name, takes_alias: bool) -> &'n Name {
+    pub(super) fn named<'n>(&'n self, name: &'n Name) -> &'n Name {
         let is_service =
             |name: &Name| self.slots.get(name).is_some_and(|slot| !matches!(slot.now, Now::Absent));
         match self.aliases.get(name) {
-            Some(service) if takes_alias && !is_service(name) && is_service(service) => service,
+            Some(service) if !is_service(name) && is_service(service) => service,
             _ => name,
         }
     }
@@ -49,7 +49,7 @@ impl Batch<'_> {
     /// The service that a ping is about; `None` where its name must be an alias, and is none.
     pub(super) fn meant<'n>(&'n self, ping: &'n Ping) -> Option<&'n Name> {
         if !ping.by_alias_alone {
-            return Some(self.named(&ping.name, ping.takes_alias));
+            return Some(self.named(&ping.name));
         }
         let service = self.aliases.get(&ping.name)?;
         let is_service = |slot: &Slot| !matches!(slot.now, Now::Absent);
