@@ -133,3 +133,28 @@ async fn a_database_that_is_moved_away_is_not_taken_for_a_place_to_store_pings()
     std::fs::rename(&aside, &path).unwrap();
     assert_eq!(house.get("/ping/a").await.status, 200, "it heals when the file is back");
 }
+
+#[tokio::test]
+async fn numbers_that_hands_have_made_too_large_end_nothing() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=1h").await;
+    house.ping("name=b&frequency=1h").await;
+    house
+        .edit(
+            "UPDATE services SET running_since = 1, runs = '[[\"q\",-9223372036854775808,null]]' WHERE name = 'a'",
+        )
+        .await;
+    assert_eq!(house.get("/ping/a?run=q").await.status, 503, "a row that cannot be read");
+    assert_eq!(house.get("/ping/b").await.status, 200);
+    assert_eq!(house.get("/ping/a?frequency=1h").await.status, 200, "is replaced");
+    let mut connection = house.sqlite().await;
+    for edit in [
+        "UPDATE services SET signals = 9223372036854775807",
+        "UPDATE services SET newest_ping = 9223372036854775807",
+        "INSERT INTO pings (id, service, number, previous, at, received_at, signal)
+         VALUES (9223372036854775807, 'a', 1, 0, 1, 1, 'log')",
+    ] {
+        let refused = sqlx::raw_sql(edit).execute(&mut connection).await;
+        assert!(refused.unwrap_err().to_string().contains("CHECK"), "{edit}");
+    }
+}
