@@ -89,3 +89,51 @@ async fn the_first_schema_is_brought_up_to_date_with_all_that_it_holds() {
         sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
     assert_eq!(integrity, "ok");
 }
+
+#[tokio::test]
+async fn of_attempts_before_they_were_kept_the_last_is_known() {
+    let folder = TempDir::new().unwrap();
+    let path = left_by(
+        2,
+        &folder,
+        "INSERT INTO services (name, frequency, grace, last_ping, expected, deadline, alerted, outage_since) VALUES
+             ('a', 600, 60, 1795600000, 1795600600, 1795600660, 1, 1795600660);
+         INSERT INTO alerts (id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline)
+             VALUES ('alr_a', 'a', 'overdue', 1795600660, 0, 1795600661, 1795600660, 600, 60, 1795600000, 1795600660);
+         INSERT INTO deliveries (alert, destination, service, state, attempts, next_attempt, last_attempt, last_error) VALUES
+             (1, 'accepts', 'a', 'delivered', 1, 1795600661, 1795600661, NULL),
+             (1, 'fails', 'a', 'pending', 3, 1795600900, 1795600700, 'it answered 500 Internal Server Error'),
+             (1, 'gone', 'a', 'given_up', 2, 1795600661, 1795600690, 'the destination has left the settings'),
+             (1, 'waits', 'a', 'pending', 0, 1795600661, NULL, NULL);",
+    )
+    .await;
+    let clock = Clock::manual(NOW);
+    let database = Database::File(path);
+    let opened =
+        store::open(&database, Durability::Full, rules(), clock.clone(), Guard::alone(clock))
+            .await
+            .unwrap();
+    let writer = tokio::spawn(opened.writer.run());
+    let store = opened.store;
+    let alert = store.alert("alr_a").await.unwrap().unwrap();
+    let known: Vec<_> = alert
+        .deliveries
+        .iter()
+        .map(|delivery| {
+            let attempt = delivery.attempts.first();
+            let attempt = attempt.map(|attempt| (attempt.number, attempt.answer.as_str()));
+            (delivery.destination.as_str(), delivery.attempts_made, attempt)
+        })
+        .collect();
+    assert_eq!(
+        known,
+        [
+            ("accepts", 1, Some((1, "it was accepted"))),
+            ("fails", 3, Some((3, "it answered 500 Internal Server Error"))),
+            ("gone", 2, None),
+            ("waits", 0, None)
+        ]
+    );
+    store.close().await;
+    writer.await.unwrap();
+}

@@ -22,7 +22,10 @@ use crate::core::retry;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Any 2xx.
-    Accepted,
+    Accepted {
+        /// In the same words as what is said of the others.
+        answer: String,
+    },
     /// It answered, but did not want this one.
     Refused { error: String },
     /// It did not answer, or said that it cannot take anything now.
@@ -31,6 +34,17 @@ pub(super) enum Answer {
         /// How long it asks to be left alone.
         retry_after_seconds: Option<i64>,
     },
+}
+
+impl Answer {
+    /// To a message that the destination's format has no words for.
+    pub(super) fn unsent() -> Self {
+        Self::Accepted { answer: "nothing was sent: its format has no words for this".to_owned() }
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
 }
 
 /// That no client could be made.
@@ -82,7 +96,7 @@ impl Client {
         }
         match format::message(destination, presentation, subject, now) {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
-            None => Answer::Accepted,
+            None => Answer::unsent(),
         }
     }
 
@@ -96,7 +110,7 @@ impl Client {
     ) -> Answer {
         match format::upkeep(destination, presentation, outages, now) {
             Some(message) => self.send(message, destination.timeout_seconds, now).await,
-            None => Answer::Accepted,
+            None => Answer::unsent(),
         }
     }
 
@@ -152,7 +166,7 @@ pub fn client_builder(
 fn answer(response: &Response, now: i64) -> Answer {
     let error = || format!("it answered {}", response.status());
     match response.status().as_u16() {
-        200..=299 => Answer::Accepted,
+        200..=299 => Answer::Accepted { answer: error() },
         408 | 425 | 429 | 500..=599 => {
             let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let retry_after_seconds = asked.and_then(|text| retry::after_seconds(text, now));

@@ -294,7 +294,7 @@ impl Courier {
                 failing.next_probe = now + pause(failing.probes, *retry_after_seconds);
             }
             (Answer::Unable { .. }, Some(_)) | (_, None) => {}
-            (Answer::Accepted | Answer::Refused { .. }, Some(_)) => {
+            (Answer::Accepted { .. } | Answer::Refused { .. }, Some(_)) => {
                 info!(?destination, "the destination answers again");
                 self.failing = None;
                 self.pulse.destination(destination, None);
@@ -317,13 +317,18 @@ impl Courier {
 /// What an answer means for the delivery.
 fn outcome(answer: &Answer, delivery: &DueDelivery, now: i64) -> AttemptOutcome {
     let (error, destination_failed, asked) = match answer {
-        Answer::Accepted => return AttemptOutcome::Delivered,
+        Answer::Accepted { answer } => {
+            return AttemptOutcome::Delivered { answer: answer.clone() };
+        }
         Answer::Refused { error } => (error.clone(), false, None),
         Answer::Unable { error, retry_after_seconds } => {
             (error.clone(), true, *retry_after_seconds)
         }
     };
-    if retry::is_given_up(delivery.alert.created_at, now) {
+    let since = delivery
+        .retried_at
+        .map_or(delivery.alert.created_at, |at| at.max(delivery.alert.created_at));
+    if retry::is_given_up(since, now) {
         return AttemptOutcome::GivenUp { error };
     }
     AttemptOutcome::Failed {
@@ -366,7 +371,7 @@ fn log(attempt: &Attempt, delivery: &DueDelivery) {
     let (service, destination) = (delivery.alert.service.as_str(), &attempt.destination);
     let number = delivery.attempts + 1;
     match &attempt.outcome {
-        AttemptOutcome::Delivered => {
+        AttemptOutcome::Delivered { .. } => {
             info!(%id, ?service, kind, ?destination, attempt = number, "delivered");
         }
         AttemptOutcome::Failed { next_attempt, error, .. } => {

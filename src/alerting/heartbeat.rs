@@ -105,7 +105,7 @@ impl Heart {
             return false;
         }
         match self.client.get(self.uri.clone(), now).await {
-            Answer::Accepted => true,
+            Answer::Accepted { .. } => true,
             Answer::Refused { error } | Answer::Unable { error, .. } => {
                 debug!(?error, "the heartbeat was not heard");
                 false

@@ -33,11 +33,11 @@ pub(super) async fn tell(
     let seconds = destination.timeout_seconds;
     let sent = send(destination, authorities, presentation, subject, now);
     match tokio::time::timeout(Duration::from_secs(seconds), sent).await {
-        Ok(Ok(mut connection)) => {
+        Ok(Ok((mut connection, answer))) => {
             let goodbye = Duration::from_millis(GOODBYE_MS_MAX);
             // It is accepted, whatever comes of this.
             let _ = tokio::time::timeout(goodbye, connection.quit()).await;
-            Answer::Accepted
+            Answer::Accepted { answer }
         }
         Ok(Err(answer)) => answer,
         Err(_) => Answer::Unable {
@@ -47,14 +47,14 @@ pub(super) async fn tell(
     }
 }
 
-/// Sends it, and returns the connection once the mail is accepted.
+/// Sends it, and returns the connection and what the server said once the mail is accepted.
 async fn send(
     destination: &Destination,
     authorities: &[CertificateDer<'static>],
     presentation: &Presentation,
     subject: Subject<'_>,
     now: i64,
-) -> Result<AsyncSmtpConnection, Answer> {
+) -> Result<(AsyncSmtpConnection, String), Answer> {
     let mailing = destination.mailing().map_err(|error| Answer::Refused { error })?;
     let mail = mail(&mailing.from, &mailing.to, subject, presentation, now)
         .map_err(|error| Answer::Refused { error: error.to_string() })?
@@ -75,13 +75,15 @@ async fn send(
         connection.auth(DEFAULT_MECHANISMS, &login).await.map_err(unable)?;
     }
     let offered = offer(&mut connection, &mailing.from, &mailing.to, &mail);
-    let refused = offered.await.map_err(|error| {
+    let (mut answer, refused) = offered.await.map_err(|error| {
         if error.is_permanent() { Answer::Refused { error: why(&error) } } else { unable(error) }
     })?;
     if let Some(error) = refused {
-        warn!(destination = ?destination.name, reason = why(&error), "a recipient is refused; the others have the mail");
+        let reason = why(&error);
+        warn!(destination = ?destination.name, reason, "a recipient is refused; the others have the mail");
+        answer = format!("{answer}, but refused a recipient: {reason}");
     }
-    Ok(connection)
+    Ok((connection, answer.chars().take(DELIVERY_ERROR_CHARS_MAX).collect()))
 }
 
 /// TLS with the server `host`, which has to show that it is that one.
@@ -93,13 +95,14 @@ fn trusting(host: &str, authorities: &[CertificateDer<'static>]) -> Result<TlsPa
     tls.build()
 }
 
-/// Offers the mail to every recipient. One that is refused for good, which is returned, keeps it from no other.
+/// Offers the mail to every recipient, and returns what the server said of it. One that is refused for good, which is
+/// returned too, keeps it from no other.
 async fn offer(
     connection: &mut AsyncSmtpConnection,
     from: &Address,
     to: &[Address],
     mail: &[u8],
-) -> Result<Option<Error>, Error> {
+) -> Result<(String, Option<Error>), Error> {
     connection.command(Mail::new(Some(from.clone()), Vec::new())).await?;
     let (mut accepted, mut refused) = (0, None);
     for recipient in to {
@@ -115,8 +118,8 @@ async fn offer(
         return Err(error);
     }
     connection.command(Data).await?;
-    connection.message(mail).await?;
-    Ok(refused)
+    let response = connection.message(mail).await?;
+    Ok((format!("it answered {}", response.code()), refused))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]

@@ -34,9 +34,10 @@ impl Client {
             ..Service::new(service, Schedule::Every(frequency), Grace::ZERO)
         };
         let alert = Alert::of(&service, Kind::Overdue, deadline, deadline, now);
-        let delivery = DueDelivery { seq: 0, id: alert.id(0), alert, attempts: 0 };
+        let delivery =
+            DueDelivery { seq: 0, id: alert.id(0), alert, attempts: 0, retried_at: None };
         match self.tell(destination, presentation, Subject::One(&delivery), now).await {
-            Answer::Accepted => Ok(()),
+            Answer::Accepted { .. } => Ok(()),
             Answer::Refused { error } | Answer::Unable { error, .. } => Err(error),
         }
     }

@@ -119,7 +119,7 @@ impl Upkeep {
                     warn!(?destination, ?error, "outages that last were posted again and refused");
                 }
             }
-            Answer::Accepted | Answer::Unable { .. } => {
+            Answer::Accepted { .. } | Answer::Unable { .. } => {
                 self.is_refused = false;
                 if was_refused {
                     info!(?destination, "outages that last are accepted again");

@@ -107,7 +107,7 @@ impl Watchman {
             if let Ok((index, alert, answer)) = told
                 && let Some(desk) = self.desks.get_mut(index)
             {
-                accepted += usize::from(answer == Answer::Accepted);
+                accepted += usize::from(answer.is_accepted());
                 desk.note(&alert, &answer, now);
             }
         }
@@ -149,7 +149,7 @@ impl Desk {
 
     fn note(&mut self, alert: &MonitorAlert, answer: &Answer, now: i64) {
         let destination = &self.destination.name;
-        if *answer == Answer::Accepted {
+        if answer.is_accepted() {
             info!(?destination, event = alert.event_type(), "told of the monitor itself");
             self.knows = !alert.is_over;
             self.attempts = 0;

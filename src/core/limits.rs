@@ -193,6 +193,12 @@ pub const DELIVERIES_IN_FLIGHT_MAX: usize = 8;
 /// The highest number of attempts that is counted; hands may have written a higher one.
 pub const ATTEMPTS_SHOWN_MAX: i64 = 1_000_000;
 
+/// Rows of attempts that are kept of one delivery, each of any number of attempts with the same answer; the oldest go.
+pub const ATTEMPTS_KEPT_ROWS_MAX: i64 = 50;
+
+/// Alerts of one outage that are shown together; of a longer one the newest.
+pub const OUTAGE_ALERTS_MAX: i64 = 100;
+
 /// Log lines that wait to be written; more are dropped.
 pub const LOG_LINES_WAITING_MAX: usize = 10_000;
 

@@ -1,5 +1,6 @@
 //! When a delivery that failed is tried again.
 
+use super::alert::Kind;
 use super::limits::{DELIVERY_RETRY_SECONDS_MAX, RETRY_AFTER_SECONDS_MAX};
 
 /// Seconds to wait after the first, second, … failed attempt; the last one repeats.
@@ -31,9 +32,49 @@ pub fn after_seconds(text: &str, now: i64) -> Option<i64> {
     seconds.map(|seconds: i64| seconds.clamp(1, RETRY_AFTER_SECONDS_MAX))
 }
 
-/// Whether an alert raised at `created_at` is too old at `now` to be tried again.
-pub fn is_given_up(created_at: i64, now: i64) -> bool {
-    now - created_at >= DELIVERY_RETRY_SECONDS_MAX
+/// Whether an alert raised at `since`, or asked for again then, is too old at `now` to be tried again.
+pub fn is_given_up(since: i64, now: i64) -> bool {
+    now - since >= DELIVERY_RETRY_SECONDS_MAX
+}
+
+/// A delivery that was given up, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// What the alert tells.
+    pub kind: Kind,
+    /// Whether there still is such a destination.
+    pub has_destination: bool,
+    /// Whether the service was deleted since.
+    pub is_of_deleted: bool,
+    /// Whether the destination was told of the end of its outage.
+    pub end_was_told: bool,
+}
+
+/// Why a delivery that was given up is not sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There is no such destination any more: it would be given up again.
+    NoDestination,
+    /// The service was deleted: the alert would open what nothing ends.
+    Deleted,
+    /// The destination was told that it is over: so would it.
+    EndTold,
+}
+
+impl GivenUp {
+    /// What keeps it from being sent again. The end of an outage may always be told.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        let opens = self.kind != Kind::Recovered;
+        if !self.has_destination {
+            Some(Obstacle::NoDestination)
+        } else if opens && self.end_was_told {
+            Some(Obstacle::EndTold)
+        } else if opens && self.is_of_deleted {
+            Some(Obstacle::Deleted)
+        } else {
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! for each table. What it gives is what its commands one by one would have given.
 
 mod aliases;
+mod attempts;
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,7 @@ use super::command::Command;
 use super::history::{self, Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
-use super::{Action, Attempt, AttemptOutcome, Rules, Steered, StoreError, sql};
+use super::{Action, Attempt, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::declaration::declare;
 use crate::core::name::Name;
@@ -372,7 +373,8 @@ impl<'a> Batch<'a> {
         // What was delivered before a service was deleted stays delivered, so attempts come first.
         if !self.attempts.is_empty() {
             let values: Vec<Value> =
-                self.attempts.iter().map(|attempt| attempt_values(attempt)).collect();
+                self.attempts.iter().map(|attempt| attempts::values(attempt)).collect();
+            attempts::record(connection, &values).await?;
             execute(connection, sql::DELIVERIES_RECORD, &values).await?;
         }
         let reminded: Vec<&str> =
@@ -430,18 +432,6 @@ fn names(slots: &HashMap<Name, Slot>, wanted: impl Fn(&Slot) -> bool) -> Vec<&st
 /// Whom a reminder is about.
 fn reminded(alert: &Alert) -> Option<&str> {
     (alert.kind == Kind::Reminder).then(|| alert.service.as_str())
-}
-
-fn attempt_values(attempt: &Attempt) -> Value {
-    let (state, next_attempt, destination_failed, error) = match &attempt.outcome {
-        AttemptOutcome::Delivered => ("delivered", attempt.at, false, None),
-        AttemptOutcome::Failed { next_attempt, error, destination_failed } => {
-            ("pending", *next_attempt, *destination_failed, Some(error))
-        }
-        AttemptOutcome::GivenUp { error } => ("given_up", attempt.at, false, Some(error)),
-    };
-    let failed = i64::from(destination_failed);
-    json!([attempt.seq, attempt.destination, state, next_attempt, failed, attempt.at, error])
 }
 
 /// Executes a statement whose one parameter is a JSON array.

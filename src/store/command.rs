@@ -6,7 +6,8 @@ use sqlx::SqliteConnection;
 
 use super::batch::Answer;
 use super::{
-    Action, Attempt, Cursor, DueDeliveries, Reply, Steered, StoreError, SweepFor, SweepPage,
+    Action, Attempt, Cursor, DueDeliveries, Reply, Retried, Steered, StoreError, SweepFor,
+    SweepPage,
 };
 use crate::core::name::Name;
 use crate::core::ping::Ping;
@@ -30,6 +31,7 @@ pub(super) enum Command {
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
     Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },
+    Retry { id: String, destination: Option<String>, at: i64, reply: Reply<Retried> },
     Revive { destination: String, now: i64, reply: Reply<()> },
     Purge { before: i64, reply: Reply<u64> },
     Read { job: ReadJob },
@@ -75,6 +77,7 @@ impl Command {
             }
             Self::Sweep { .. }
             | Self::Take { .. }
+            | Self::Retry { .. }
             | Self::Revive { .. }
             | Self::Purge { .. }
             | Self::Read { .. } => {}
@@ -86,6 +89,7 @@ impl Command {
         match self {
             Self::Sweep { reply, .. } => drop(reply.send(Err(error))),
             Self::Take { reply, .. } => drop(reply.send(Err(error))),
+            Self::Retry { reply, .. } => drop(reply.send(Err(error))),
             Self::Revive { reply, .. } => drop(reply.send(Err(error))),
             Self::Purge { reply, .. } => drop(reply.send(Err(error))),
             Self::Read { .. } => {}

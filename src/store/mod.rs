@@ -3,6 +3,7 @@
 //! Everything that writes is a command to the writer, and its caller waits for the answer; whatever was answered is on
 //! disk. While one transaction commits, the next batch gathers, so that many pings share one fsync.
 
+mod alerts;
 mod batch;
 mod command;
 mod errors;
@@ -14,6 +15,7 @@ mod open;
 mod outages;
 mod raise;
 mod reads;
+mod retry;
 mod rows;
 mod schema;
 mod services;
@@ -27,12 +29,17 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use alerts::{
+    AlertSeen, AlertsPage, AlertsWanted, AttemptSeen, DeliverySeen, DeliveryState, OutageSeen,
+    OutagesPage,
+};
 use command::Command;
 pub use guard::Guard;
 pub use health::Health;
 pub use open::{OpenError, Opened, open};
 pub use outages::OutagesTold;
 pub use reads::Summary;
+pub use retry::Retried;
 pub use schema::{Migrated, Schema, migrate};
 pub use services::{Known, ListAfter, Recorded, Recording};
 use sqlx::SqlitePool;
@@ -139,7 +146,10 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// Accepted.
-    Delivered,
+    Delivered {
+        /// What the destination answered.
+        answer: String,
+    },
     /// To be tried again.
     Failed {
         /// When.
@@ -167,6 +177,8 @@ pub struct DueDelivery {
     pub alert: Alert,
     /// How many attempts were made before.
     pub attempts: i64,
+    /// When somebody asked for it again after it was given up.
+    pub retried_at: Option<i64>,
 }
 
 /// What a destination has to do.
@@ -283,6 +295,19 @@ impl Store {
     /// That the store cannot do it now.
     pub async fn record(&self, attempts: Vec<Attempt>) -> Result<(), StoreError> {
         self.ask(|reply| Command::Record { attempts, reply }).await
+    }
+
+    /// Makes due at `at` what was given up of the alert `id`, to `destination` or to all. Two days of retries begin anew.
+    ///
+    /// # Errors
+    /// That the store cannot do it now.
+    pub async fn retry(
+        &self,
+        id: String,
+        destination: Option<String>,
+        at: i64,
+    ) -> Result<Retried, StoreError> {
+        self.ask(|reply| Command::Retry { id, destination, at, reply }).await
     }
 
     /// Makes due at `now` what waits because `destination` as a whole had failed.

@@ -267,6 +267,11 @@ fn alert(row: &SqliteRow, first: usize) -> Result<Alert, Unreadable> {
     })
 }
 
+/// An alert from a row that begins with its columns, with its place and its id.
+pub(super) fn alert_seen(row: &SqliteRow) -> Result<(i64, String, Alert), Unreadable> {
+    Ok((row.try_get(0)?, row.try_get(1)?, alert(row, 2)?))
+}
+
 /// A delivery from a row of `DELIVERIES_DUE`.
 pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
     Ok(DueDelivery {
@@ -274,6 +279,7 @@ pub(super) fn due_delivery(row: &SqliteRow) -> Result<DueDelivery, Unreadable> {
         id: row.try_get(1)?,
         alert: alert(row, 2)?,
         attempts: row.try_get::<i64, _>(2 + ALERT_COLUMNS)?.clamp(0, ATTEMPTS_SHOWN_MAX),
+        retried_at: time("retried_at", row.try_get(3 + ALERT_COLUMNS)?)?,
     })
 }
 

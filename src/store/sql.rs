@@ -6,11 +6,11 @@
 /// Declares the texts, and lists them all for the test that prepares each on a migrated database.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $text;)*
+        $($(#[$doc])* pub(in crate::store) const $name: &str = $text;)*
 
         /// Every text by its name.
         #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+        pub(in crate::store) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
     };
 }
 
@@ -55,6 +55,8 @@ macro_rules! of_the_forgotten {
             )"
     };
 }
+
+pub(super) mod alerts;
 
 statements! {
     /// The rows of the services named in `?1`, an array of names, and the newest row of the history; for a name that is
@@ -360,7 +362,7 @@ statements! {
     /// Up to `?3` deliveries that the destination `?1` has to make at `?2`, with their alerts, the longest due first;
     /// of each service only the oldest.
     DELIVERIES_DUE = concat!("
-        SELECT ", alert_columns!(), ", d.attempts
+        SELECT ", alert_columns!(), ", d.attempts, d.retried_at
         FROM deliveries AS d
         CROSS JOIN alerts AS a ON a.seq = d.alert
         WHERE d.destination = ?1 AND d.state = 'pending' AND d.next_attempt <= ?2
@@ -377,7 +379,7 @@ statements! {
     /// that the destination `?1` was told of, unless its end was raised since; and the service's place in the order.
     /// What ends an outage is no earlier than the last ping before it, which may have been a minute ahead.
     OUTAGES_TOLD = concat!("
-        SELECT ", alert_columns!(), ", 0,
+        SELECT ", alert_columns!(), ", 0, NULL,
             coalesce(s.reminded_at, s.outage_since) AS place_second, s.id AS place_id
         FROM services AS s
         LEFT JOIN alerts AS a ON a.seq = (

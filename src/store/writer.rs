@@ -17,8 +17,8 @@ use super::history::Archive;
 use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
 use super::{
-    Cursor, DueDeliveries, Guard, Health, Rules, StoreError, SweepFor, SweepPage, listening, rows,
-    sql, sweep,
+    Cursor, DueDeliveries, Guard, Health, Retried, Rules, StoreError, SweepFor, SweepPage,
+    listening, retry, rows, sql, sweep,
 };
 use crate::clock::Clock;
 use crate::core::limits::{
@@ -209,6 +209,10 @@ impl Writer {
                 let answer = self.take(destination, now, limit).await;
                 drop(reply.send(answer.map_err(|error| self.failed("take", &error))));
             }
+            Command::Retry { id, destination, at, reply } => {
+                let answer = self.retry(&id, destination.as_deref(), at).await;
+                drop(reply.send(answer.map_err(|error| self.failed("retry", &error))));
+            }
             Command::Revive { destination, now, reply } => {
                 let answer = self
                     .revive(&destination, now)
@@ -370,6 +374,22 @@ impl Writer {
             .execute(connection)
             .await?;
         Ok(())
+    }
+
+    /// Sends again what was given up of an alert, and wakes those who deliver it.
+    async fn retry(
+        &mut self,
+        id: &str,
+        destination: Option<&str>,
+        at: i64,
+    ) -> Result<Retried, sqlx::Error> {
+        let (rules, flying) = (Arc::clone(&self.rules), self.flying.clone());
+        let connection = self.connection().await?;
+        let retried = retry::retry(connection, &rules, &flying, id, destination, at).await?;
+        if matches!(retried, Retried::Again { .. }) {
+            self.raised.send_modify(|count| *count += 1);
+        }
+        Ok(retried)
     }
 
     async fn purge(&mut self, before: i64) -> Result<u64, sqlx::Error> {
