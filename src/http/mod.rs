@@ -1,11 +1,13 @@
 //! The HTTP edge: one file a resource. Handlers parse, ask the store, and answer; they decide nothing.
 
+mod alerts;
 mod body;
 mod caller;
 mod dialects;
 mod guard;
 mod health;
 mod keys;
+mod list;
 mod ping;
 mod primary;
 mod problem;

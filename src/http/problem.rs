@@ -32,6 +32,8 @@ pub enum Problem {
     BodyTimeout(String),
     /// 409: the timestamp is older than the stored last ping.
     Older(String),
+    /// 409: nothing was given up that could be sent again.
+    NothingToRetry(String),
     /// 413: the body is over its limit.
     BodyTooLarge(String),
     /// 429: too many wrong keys came from the caller's address.
@@ -106,7 +108,7 @@ impl Problem {
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, detail),
             Self::MethodNotAllowed(detail) => (StatusCode::METHOD_NOT_ALLOWED, detail),
             Self::BodyTimeout(detail) => (StatusCode::REQUEST_TIMEOUT, detail),
-            Self::Older(detail) => (StatusCode::CONFLICT, detail),
+            Self::Older(detail) | Self::NothingToRetry(detail) => (StatusCode::CONFLICT, detail),
             Self::BodyTooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, detail),
             Self::TooManyWrongKeys { detail, .. } => (StatusCode::TOO_MANY_REQUESTS, detail),
             Self::NotPrimary { detail, .. } | Self::Unavailable(detail) => {

@@ -5,7 +5,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
-use super::{Api, health, ping, services};
+use super::{Api, alerts, health, ping, services};
 use crate::config::KeyKind;
 
 /// What a route asks of its caller.
@@ -65,6 +65,10 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::POST], "/api/v1/services/{name}/pause", Access::ADMIN, services::pause),
         entry(&[Method::POST], "/api/v1/services/{name}/resume", Access::ADMIN, services::resume),
         entry(&[Method::GET], "/api/v1/services/{name}/pings", Access::READ, services::pings),
+        entry(&[Method::GET], "/api/v1/services/{name}/outages", Access::READ, alerts::outages),
+        entry(&[Method::GET], "/api/v1/alerts", Access::READ, alerts::list),
+        entry(&[Method::GET], "/api/v1/alerts/{id}", Access::READ, alerts::one),
+        entry(&[Method::POST], "/api/v1/alerts/{id}/retry", Access::ADMIN, alerts::retry),
         entry(&dialects::METHODS, "/hc/{name}", Access::DIALECT, healthchecks::ping),
         entry(&dialects::METHODS, "/hc/{name}/", Access::DIALECT, healthchecks::ping),
         entry(&dialects::METHODS, "/hc/{key}/{name}", Access::DIALECT, healthchecks::ping),

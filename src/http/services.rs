@@ -4,18 +4,16 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::ping::{forget, no_store, refused};
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
-use super::{Api, body};
+use super::{Api, body, list};
 use crate::core::declaration::{Declaration, Description, check_aliases};
 use crate::core::frequency::{Frequency, Grace};
-use crate::core::limits::{LIST_LOOKED_AT_MAX, LIST_ROWS_DEFAULT, LIST_ROWS_MAX};
+use crate::core::limits::{LIST_LOOKED_AT_MAX, LIST_ROWS_MAX};
 use crate::core::name::Name;
 use crate::core::ping::{Refusal, Terms};
 use crate::core::schedule::{CronPattern, Zone};
@@ -78,9 +76,9 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let search = query.get("search")?.unwrap_or_default();
     let status = query.get("status")?.map(|text| status(&text)).transpose()?;
-    let limit = limit(&query)?;
+    let limit = list::limit(&query)?;
     let mut after = Some(match query.get("cursor")? {
-        Some(text) => ListAfter(cursor(&text)?),
+        Some(text) => ListAfter(list::cursor(&text)?),
         None => ListAfter::default(),
     });
     let now = api.0.clock.now();
@@ -89,7 +87,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     while let Some(from) = after.take() {
         let room = limit - services.len();
         let page = if status.is_some() { LIST_ROWS_MAX } else { room };
-        let (found, next) = read(api.0.store.services(from, search.clone(), page).await)?;
+        let (found, next) = list::read(api.0.store.services(from, search.clone(), page).await)?;
         looked_at += found.len();
         after = next;
         for service in found {
@@ -108,7 +106,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     }
     let shown: Vec<Shown<'_>> =
         services.iter().map(|service| Shown::new(service, None, now)).collect();
-    let next = after.map(|ListAfter(name)| URL_SAFE_NO_PAD.encode(name));
+    let next = after.map(|ListAfter(name)| list::cursor_at(&name));
     Ok(no_store(Json(json!({ "services": shown, "next_cursor": next })).into_response()))
 }
 
@@ -157,12 +155,11 @@ pub(super) async fn pings(State(api): State<Api>, request: Request) -> Result<Re
         Some(text) => history_cursor(&text)?,
         None => known.service.history,
     };
-    let limit = limit(&query)?;
-    let recording = read(api.0.store.recording(&known.service.name, from, limit).await)?;
+    let limit = list::limit(&query)?;
+    let recording = list::read(api.0.store.recording(&known.service.name, from, limit).await)?;
     let signals: Vec<_> = recording.signals.iter().map(signal).collect();
-    let next = recording
-        .next
-        .map(|next| URL_SAFE_NO_PAD.encode(format!("{}.{}", next.newest, next.signals)));
+    let next =
+        recording.next.map(|next| list::cursor_at(&format!("{}.{}", next.newest, next.signals)));
     Ok(no_store(Json(json!({ "pings": signals, "next_cursor": next })).into_response()))
 }
 
@@ -219,18 +216,14 @@ fn answer(
     no_store((status, Json(shown)).into_response())
 }
 
-async fn known(api: &Api, name: &Name) -> Result<Known, Problem> {
+pub(super) async fn known(api: &Api, name: &Name) -> Result<Known, Problem> {
     let found = api.0.store.service(name).await;
     let found = found.map_err(|error| Problem::of_store(&error, name.as_str()))?;
     found.ok_or_else(|| Problem::of_store(&StoreError::UnknownService, name.as_str()))
 }
 
-fn read<T>(result: Result<T, StoreError>) -> Result<T, Problem> {
-    result.map_err(|_| Problem::Unavailable("nothing can be read at the moment".to_owned()))
-}
-
 /// The name in a path that so many segments follow.
-fn name(request: &Request, segments_after: usize) -> Result<Name, Problem> {
+pub(super) fn name(request: &Request, segments_after: usize) -> Result<Name, Problem> {
     let mut path = request.uri().path();
     for _ in 0..segments_after {
         path = path.rsplit_once('/').map_or("", |(before, _)| before);
@@ -246,33 +239,12 @@ fn status(text: &str) -> Result<Status, Problem> {
     })
 }
 
-fn limit(query: &Query<'_>) -> Result<usize, Problem> {
-    let Some(text) = query.get("limit")? else { return Ok(LIST_ROWS_DEFAULT) };
-    let limit = text.parse().ok().filter(|limit| (1..=LIST_ROWS_MAX).contains(limit));
-    limit.ok_or_else(|| {
-        let text = shown(&text);
-        Problem::BadRequest(format!("limit {text} is not a count: use 1 to {LIST_ROWS_MAX}"))
-    })
-}
-
-fn not_a_cursor(text: &str) -> Problem {
-    Problem::BadRequest(format!(
-        "cursor {} is not one: use the next_cursor of the page before",
-        shown(text)
-    ))
-}
-
-fn cursor(text: &str) -> Result<String, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor(text))?;
-    String::from_utf8(bytes).map_err(|_| not_a_cursor(text))
-}
-
 fn history_cursor(text: &str) -> Result<History, Problem> {
-    let decoded = cursor(text)?;
+    let decoded = list::cursor(text)?;
     let parts = decoded.split_once('.').and_then(|(newest, signals)| {
         Some(History { newest: newest.parse().ok()?, signals: signals.parse().ok()? })
     });
-    parts.ok_or_else(|| not_a_cursor(text))
+    parts.ok_or_else(|| list::not_a_cursor(text))
 }
 
 /// What an owner writes of a service. A field that is left out and one that is null are not the same: null clears.

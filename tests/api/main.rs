@@ -6,6 +6,7 @@ mod support;
 
 mod alertmanager;
 mod alerts;
+mod attempts;
 mod authorities;
 mod bad_input;
 mod browsers_and_proxies;
