@@ -22,7 +22,7 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, LogFormat};
 use crate::core::limits::{CONNECTIONS_MAX, FILES_RESERVED, SHUTDOWN_MS_MAX};
 use crate::core::role::Role;
-use crate::http::{self, Api, Entrance, ServerLimits};
+use crate::http::{self, Api, Entrance, Outlook, ServerLimits};
 use crate::store::{self, Guard, OpenError, Rules, Store, StoreError, Summary};
 use crate::sweeper::Sweeper;
 use crate::telemetry;
@@ -194,6 +194,22 @@ fn entrance(config: &Config) -> Entrance {
     }
 }
 
+/// Cancels `other` as soon as `token` is.
+async fn cancel_with(token: CancellationToken, other: CancellationToken) {
+    token.cancelled().await;
+    other.cancel();
+}
+
+/// Every route; pages that are watched live end when `closing` is cancelled.
+fn router(config: &Config, store: &Store, clock: &Clock, closing: &CancellationToken) -> Router {
+    let outlook = Outlook {
+        routes: config.routes(),
+        base_url: config.base_url.clone(),
+        closing: closing.clone(),
+    };
+    http::router(Api::with_outlook(store.clone(), clock.clone(), entrance(config), outlook))
+}
+
 async fn receive(options: &sink::Sink, stop: CancellationToken) -> Result<(), AppError> {
     let (listener, address) = listen(options.listen).await?;
     options.greet(address);
@@ -260,6 +276,8 @@ pub struct App {
     couriers: Vec<Courier>,
     watchman: Watchman,
     heart: Option<Heart>,
+    /// Ends the pages that are watched live.
+    closing: CancellationToken,
     /// Held until the end, so that no second server opens the file.
     lock: Option<File>,
 }
@@ -290,6 +308,7 @@ impl App {
         if store.guard().role().may_write() {
             warn_of_untold(&store, config).await?;
         }
+        let closing = CancellationToken::new();
         let client = Client::trusting(&config.authorities)?;
         let presentation = presentation(config);
         let pulse = Pulse::default();
@@ -323,7 +342,8 @@ impl App {
             role,
             cluster,
             listener,
-            router: http::router(Api::new(store.clone(), clock.clone(), entrance(config))),
+            router: router(config, &store, &clock, &closing),
+            closing,
             writer,
             sweeper: Sweeper::new(store.clone(), clock, config.alert_history_seconds),
             couriers,
@@ -361,8 +381,11 @@ impl App {
             heart,
             lock,
             cluster,
+            closing,
             ..
         } = self;
+        // A page that is watched live would hold the server up.
+        tokio::spawn(cancel_with(stop.clone(), closing));
         // Whoever writes to the end has to know to the end whether it may.
         let role_unheard = CancellationToken::new();
         let _until_the_end = role_unheard.clone().drop_guard();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -56,6 +57,13 @@ pub struct Key {
     /// What it is called in the history, so that one that leaked can be told from the others.
     pub label: String,
     digest: [u8; 32],
+}
+
+impl Key {
+    /// What recognises its secret, and is not to be shown either.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
 }
 
 impl fmt::Debug for Key {
@@ -119,6 +127,24 @@ impl Keys {
         }
         found
     }
+
+    /// The keys of this kind and label.
+    pub fn labelled(&self, kind: KeyKind, label: &str) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(move |key| key.kind == kind && key.label == label)
+    }
+
+    /// A secret for `purpose` that follows from the admin keys, and without any from those for reading: every machine
+    /// with these settings has the same, and another key is another secret.
+    pub(crate) fn derived(&self, purpose: &str) -> [u8; 32] {
+        let kind = if self.has(KeyKind::Admin) { KeyKind::Admin } else { KeyKind::Read };
+        let mut digests: Vec<[u8; 32]> =
+            self.0.iter().filter(|key| key.kind == kind).map(|key| key.digest).collect();
+        digests.sort_unstable();
+        let mut secret = Hmac::<Sha256>::new_from_slice(digests.as_flattened())
+            .expect("HMAC takes keys of any length");
+        secret.update(purpose.as_bytes());
+        secret.finalize().into_bytes().into()
+    }
 }
 
 /// `label:secret`, or a secret alone. What stands there is never shown.
@@ -175,6 +201,22 @@ mod tests {
         assert!(keys.has(KeyKind::Read) && !keys.has(KeyKind::Ping) && !keys.has(KeyKind::Admin));
         let keys = read(KeyKind::Admin, "a").unwrap();
         assert!(KeyKind::ALL.into_iter().all(|kind| keys.has(kind)));
+    }
+
+    #[test]
+    fn what_is_derived_follows_from_the_admin_keys_alone_where_there_are_any() {
+        let given = |kind: KeyKind, text: &str| {
+            (kind, Some(Given { text: text.to_owned(), from: kind.setting().to_owned() }))
+        };
+        let derived = |read: &str, admin: &str, purpose: &str| {
+            let given = [given(KeyKind::Read, read), given(KeyKind::Admin, admin)];
+            Keys::read(&given[..if admin.is_empty() { 1 } else { 2 }]).unwrap().derived(purpose)
+        };
+        let secret = derived("r1", "a1,b:a2", "pages");
+        assert_eq!(secret, derived("r2", "c:a2,a1", "pages"), "neither order nor label counts");
+        assert_ne!(secret, derived("r1", "a1,b:a3", "pages"));
+        assert_ne!(secret, derived("r1", "a1,b:a2", "badges"));
+        assert_ne!(derived("r1", "", "pages"), derived("r2", "", "pages"));
     }
 
     #[test]

@@ -362,3 +362,18 @@ pub const IMPORT_TRIES_MAX: u32 = 5;
 
 /// The pause between two of these.
 pub const IMPORT_PAUSE_MS: u64 = 1000;
+
+/// How long a session lasts after a login: 30 days.
+pub const SESSION_SECONDS_MAX: i64 = 30 * 86_400;
+
+/// The longest value of a session's cookie that is looked at.
+pub const SESSION_BYTES_MAX: usize = 512;
+
+/// Cookies of one request that are looked at for a session.
+pub const SESSION_COOKIES_MAX: usize = 8;
+
+/// The largest body of a page's form.
+pub const FORM_BYTES_MAX: usize = 8 * 1024;
+
+/// The longest path that a login or a form leads back to.
+pub const BACK_BYTES_MAX: usize = 2048;

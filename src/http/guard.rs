@@ -5,14 +5,18 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{self, Caller};
+use super::pages::session::{self, Visitor};
+use super::pages::{self, encoded, see_other};
 use super::problem::{Problem, shown};
 use super::routes::Access;
 use super::{Api, body, primary};
+use crate::config::KeyKind;
+use crate::core::limits::SESSION_SECONDS_MAX;
 
 /// Headers that only a proxy adds.
 const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "fly-client-ip"];
@@ -23,6 +27,9 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if access.page {
+        return admit_to_page(&api, access, request, next).await;
+    }
     let was_replayed = primary::was_replayed(request.headers());
     let guard = api.0.store.guard();
     let mut admitted = caller(&api, access, request.headers(), request.uri(), request.extensions());
@@ -45,6 +52,81 @@ pub(super) async fn admit(
             problem.into_response()
         }
     }
+}
+
+/// The same for a route of pages: a session is as good as a key, and people are answered with pages.
+async fn admit_to_page(api: &Api, access: Access, mut request: Request, next: Next) -> Response {
+    let wants_html = pages::wants_html(request.headers());
+    let is_https = session::is_https(api.0.pages.outlook.base_url.as_ref(), request.headers());
+    let (asks, path) = (request.method() == Method::GET, request.uri().to_string());
+    let was_replayed = primary::was_replayed(request.headers());
+    let guard = api.0.store.guard();
+    let mut admitted = visitor(api, access, &request);
+    if access.writes && admitted.is_ok() {
+        admitted = primary::permit(guard, was_replayed).await.and(admitted);
+    }
+    let (mut response, new_cookie) = match admitted {
+        Ok((caller, visitor)) => {
+            let new_cookie = visitor.new_cookie.clone();
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(visitor);
+            let response = next.run(request).await;
+            let response = if access.writes {
+                primary::after(response, guard, was_replayed).await
+            } else {
+                response
+            };
+            (response, new_cookie)
+        }
+        Err(Problem::NoKey(_)) if wants_html && asks => {
+            return see_other(&format!("/login?next={}", encoded(&path)));
+        }
+        Err(problem) => {
+            drop(body::discard(request.into_body()).await);
+            (problem.into_response(), None)
+        }
+    };
+    if wants_html {
+        response = pages::as_page(response, api.0.clock.now_ms());
+        let cookie =
+            new_cookie.and_then(|new| session::set_cookie(&new, SESSION_SECONDS_MAX, is_https));
+        response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    }
+    response
+}
+
+/// Who looks at a page, if it may.
+fn visitor(api: &Api, access: Access, request: &Request) -> Result<(Caller, Visitor), Problem> {
+    let (parts, headers, uri) = (&api.0, request.headers(), request.uri());
+    if request.method() == Method::POST {
+        refuse_strangers_pages(headers, uri)?;
+    }
+    let address = caller::address(headers, request.extensions(), parts.client_ip_header.as_deref());
+    let Some(needed) = access.key else {
+        return Ok((Caller { address, key: None }, Visitor::default()));
+    };
+    if !parts.door.has_keys() {
+        if !parts.open {
+            refuse_proxied(headers, uri)?;
+        }
+        return Ok((Caller { address, key: None }, parts.pages.sessions.stranger(headers)));
+    }
+    let now = parts.clock.now();
+    let session = parts.pages.sessions.find(parts.door.keys(), headers, now);
+    let Some(session) = session.filter(|_| !headers.contains_key(header::AUTHORIZATION)) else {
+        let key = parts.door.admit(needed, headers, uri, address, now)?;
+        let may_change = parts.door.admit(KeyKind::Admin, headers, uri, address, now).is_ok();
+        return Ok((Caller { address, key }, Visitor::with_key(may_change)));
+    };
+    if !session.key.kind.allows(needed) {
+        return Err(Problem::Forbidden(format!(
+            "the key {:?} of this session is for reading, and this changes something: log in with one of {}",
+            session.key.label,
+            needed.setting()
+        )));
+    }
+    let key = Some(session.key.label.clone());
+    Ok((Caller { address, key }, parts.pages.sessions.visitor(session)))
 }
 
 /// Who calls, if it may.

@@ -28,6 +28,11 @@ impl Door {
         !self.keys.is_empty()
     }
 
+    /// The keys that there are.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// The label of the key with which `address` may do what `needed` allows; `None` where there are no keys.
     pub(super) fn admit(
         &self,
@@ -118,7 +123,11 @@ impl Door {
         if *shown == ShownKey::Wrong { self.count_wrong(address, now) } else { Ok(()) }
     }
 
-    fn count_wrong(&self, address: Option<IpAddr>, now: i64) -> Result<(), Problem> {
+    /// Counts a wrong key from `address`.
+    ///
+    /// # Errors
+    /// That there were too many.
+    pub(super) fn count_wrong(&self, address: Option<IpAddr>, now: i64) -> Result<(), Problem> {
         self.wrong.count(address, now).map_err(|retry_after_seconds| Problem::TooManyWrongKeys {
             detail: format!(
                 "over {WRONG_KEYS_MAX} wrong keys came from this address within a minute: a right one is taken at any time"
@@ -129,7 +138,7 @@ impl Door {
 }
 
 /// Why nobody may do this.
-fn no_such_key(needed: KeyKind) -> Problem {
+pub(super) fn no_such_key(needed: KeyKind) -> Problem {
     Problem::Forbidden(format!("there is no key that allows this: set {}", settings(needed)))
 }
 

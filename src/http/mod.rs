@@ -8,6 +8,7 @@ mod guard;
 mod health;
 mod keys;
 mod list;
+mod pages;
 mod ping;
 mod primary;
 mod problem;
@@ -20,10 +21,11 @@ mod sink;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 pub use caller::Caller;
+pub use pages::Outlook;
 pub use problem::Problem;
 pub use routes::{Access, Route};
 pub use server::{ServerLimits, serve};
@@ -45,6 +47,7 @@ struct Parts {
     open: bool,
     door: keys::Door,
     client_ip_header: Option<String>,
+    pages: pages::Pages,
 }
 
 /// Who is served.
@@ -61,8 +64,15 @@ pub struct Entrance {
 impl Api {
     /// What handlers work with. Without keys, and unless it is open, requests that a proxy passed on are refused.
     pub fn new(store: Store, clock: Clock, entrance: Entrance) -> Self {
+        Self::with_outlook(store, clock, entrance, Outlook::default())
+    }
+
+    /// The same, with what pages know of the program around them.
+    pub fn with_outlook(store: Store, clock: Clock, entrance: Entrance, outlook: Outlook) -> Self {
         let Entrance { open, keys, client_ip_header } = entrance;
-        Self(Arc::new(Parts { store, clock, open, door: keys::Door::new(keys), client_ip_header }))
+        let pages = pages::Pages::new(outlook, &keys);
+        let door = keys::Door::new(keys);
+        Self(Arc::new(Parts { store, clock, open, door, client_ip_header, pages }))
     }
 }
 
@@ -92,11 +102,14 @@ async fn log(request: Request, next: middleware::Next) -> Response {
     response
 }
 
-async fn unknown_path(request: Request) -> Problem {
-    Problem::NotFound(format!(
+async fn unknown_path(State(api): State<Api>, request: Request) -> Response {
+    let wants_html = pages::wants_html(request.headers());
+    let answer = Problem::NotFound(format!(
         "there is nothing at {}: pings go to /ping?name=NAME&frequency=10m or /ping/NAME",
         problem::shown(request.uri().path())
     ))
+    .into_response();
+    if wants_html { pages::as_page(answer, api.0.clock.now_ms()) } else { answer }
 }
 
 async fn wrong_method(request: Request) -> Problem {

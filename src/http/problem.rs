@@ -58,6 +58,10 @@ pub enum Problem {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NotPrimaryNow;
 
+/// On the answer of every error: its sentence, for those who show it in another way.
+#[derive(Clone, Debug)]
+pub(super) struct Said(pub(super) String);
+
 impl Problem {
     /// What the store said about the service `name`, for the caller. What the store knows of its own trouble is in
     /// the log.
@@ -89,6 +93,23 @@ impl Problem {
                 "nothing can be stored at the moment: try again in a second".to_owned()
             }
         })
+    }
+
+    /// The sentence.
+    pub(super) fn detail(&self) -> &str {
+        match self {
+            Self::BadRequest(detail)
+            | Self::NoKey(detail)
+            | Self::Forbidden(detail)
+            | Self::NotFound(detail)
+            | Self::MethodNotAllowed(detail)
+            | Self::BodyTimeout(detail)
+            | Self::Older(detail)
+            | Self::BodyTooLarge(detail)
+            | Self::TooManyWrongKeys { detail, .. }
+            | Self::NotPrimary { detail, .. }
+            | Self::Unavailable(detail) => detail,
+        }
     }
 
     /// After how many seconds it is worth another try, where that is known.
@@ -127,8 +148,10 @@ impl IntoResponse for Problem {
         };
         let (status, detail) = self.parts();
         let title = status.canonical_reason().unwrap_or_default();
+        let said = Said(detail.clone());
         let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
         let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(said);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -5,6 +5,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
+use super::pages::{assets, dashboard, form, login};
 use super::{Api, alerts, health, ping, services};
 use crate::config::KeyKind;
 
@@ -15,19 +16,27 @@ pub struct Access {
     pub key: Option<KeyKind>,
     /// Whether it writes: it refuses strangers' pages, and is served by the primary alone.
     pub writes: bool,
+    /// Whether it is for browsers: a session is as good as the key, and what is refused is a page too.
+    pub page: bool,
 }
 
 impl Access {
     /// Anyone may, and it tells nothing worth a key.
-    pub const NONE: Self = Self { key: None, writes: false };
+    pub const NONE: Self = Self { key: None, writes: false, page: false };
     /// Pings, and asks for a key in a way of its own.
-    pub const DIALECT: Self = Self { key: None, writes: true };
+    pub const DIALECT: Self = Self { key: None, writes: true, page: false };
     /// Reads what is stored.
-    pub const READ: Self = Self { key: Some(KeyKind::Read), writes: false };
+    pub const READ: Self = Self { key: Some(KeyKind::Read), writes: false, page: false };
     /// Pings.
-    pub const PING: Self = Self { key: Some(KeyKind::Ping), writes: true };
+    pub const PING: Self = Self { key: Some(KeyKind::Ping), writes: true, page: false };
     /// Changes or deletes.
-    pub const ADMIN: Self = Self { key: Some(KeyKind::Admin), writes: true };
+    pub const ADMIN: Self = Self { key: Some(KeyKind::Admin), writes: true, page: false };
+    /// Shows a page.
+    pub const PAGE: Self = Self { key: Some(KeyKind::Read), writes: false, page: true };
+    /// Changes or deletes what a page's form says.
+    pub const FORM: Self = Self { key: Some(KeyKind::Admin), writes: true, page: true };
+    /// Begins or ends a session.
+    pub const LOGIN: Self = Self { key: None, writes: false, page: true };
 }
 
 /// A route as it is declared.
@@ -82,6 +91,13 @@ pub(super) fn table() -> Vec<Entry> {
         ),
         entry(&dialects::METHODS, "/api/push/{name}", Access::DIALECT, uptime_kuma::push),
         entry(&dialects::METHODS, "/api/push/{name}/", Access::DIALECT, uptime_kuma::push),
+        entry(&[Method::GET], "/", Access::PAGE, dashboard::page),
+        entry(&[Method::POST], "/services/{name}/pause", Access::FORM, form::pause),
+        entry(&[Method::POST], "/services/{name}/resume", Access::FORM, form::resume),
+        entry(&[Method::POST], "/services/{name}/delete", Access::FORM, form::delete),
+        entry(get_or_post, "/login", Access::LOGIN, login::login),
+        entry(&[Method::POST], "/logout", Access::LOGIN, login::logout),
+        entry(&[Method::GET], "/assets/{name}", Access::NONE, assets::asset),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
         entry(&[Method::GET], "/readyz", Access::NONE, health::readyz),
     ]

@@ -3,8 +3,10 @@
 #![allow(unreachable_pub, reason = "shared by the rooms of this test binary")]
 
 use axum::body::Body;
+use axum::http::Request;
 use overdue::config::KeyKind;
 use overdue::http::{Access, Entrance, Route, routes};
+use tower::ServiceExt as _;
 
 use crate::house::{Answer, House, TEN, config_of};
 
@@ -20,12 +22,21 @@ async fn house(file: &str) -> House {
     House::with_entrance(entrance(file)).await
 }
 
-async fn with_key(house: &House, method: &str, target: &str, key: Option<&str>) -> Answer {
+fn keyed(method: &str, target: &str, key: Option<&str>) -> Request<Body> {
     let mut request = House::request(method, target).header("x-forwarded-for", "203.0.113.7");
     if let Some(key) = key {
         request = request.header("authorization", format!("Bearer {key}"));
     }
-    house.answer(request.body(Body::empty()).unwrap()).await
+    request.body(Body::empty()).unwrap()
+}
+
+async fn with_key(house: &House, method: &str, target: &str, key: Option<&str>) -> Answer {
+    house.answer(keyed(method, target, key)).await
+}
+
+/// The same, without waiting for a body, which need not end.
+async fn status_with_key(house: &House, method: &str, target: &str, key: Option<&str>) -> u16 {
+    house.router.clone().oneshot(keyed(method, target, key)).await.unwrap().status().as_u16()
 }
 
 /// What a request with `key` to a route that asks for `access` is answered; `None`: the route's own answer.
@@ -50,7 +61,7 @@ async fn every_route_lets_those_through_whose_key_allows_it_and_nobody_else() {
             {
                 let target = path.replace("{name}", "somebody").replace("{signal}", "start");
                 let target = target.replace("{key}", "wrong");
-                let status = with_key(&house, method.as_str(), &target, key).await.status;
+                let status = status_with_key(&house, method.as_str(), &target, key).await;
                 let said = format!("{method} {path} with {key:?} was answered {status}");
                 match expected(access, key) {
                     Some(refused) => assert_eq!(status, refused, "{said}"),
@@ -65,13 +76,20 @@ async fn every_route_lets_those_through_whose_key_allows_it_and_nobody_else() {
 #[tokio::test]
 async fn every_path_but_those_that_tell_nothing_asks_for_a_key_in_one_way_or_another() {
     for route in routes() {
-        let is_open = ["/healthz", "/readyz"].contains(&route.path);
+        let is_open = ["/healthz", "/readyz", "/assets/{name}"].contains(&route.path)
+            || route.access == Access::LOGIN;
         // Other programs' dialects ask in ways of their own; their tests are beside theirs.
         let is_dialect = ["/hc/", "/api/push/"].iter().any(|base| route.path.starts_with(base));
         assert_eq!(route.access == Access::DIALECT, is_dialect, "{}", route.path);
         assert_eq!(route.access.key.is_none(), is_open || is_dialect, "{}", route.path);
         let changes = route.methods.iter().any(|method| method == "DELETE");
         assert!(!changes || is_dialect || route.access == Access::ADMIN, "{}", route.path);
+        let is_form = route.access.page && !route.methods.contains(&axum::http::Method::GET);
+        assert!(
+            !is_form || route.path == "/logout" || route.access == Access::FORM,
+            "{}",
+            route.path
+        );
     }
 }
 
