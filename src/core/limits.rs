@@ -49,6 +49,45 @@ pub const LIST_ROWS_DEFAULT: usize = 100;
 /// Services that one answer looks at for those that match.
 pub const LIST_LOOKED_AT_MAX: usize = 20_000;
 
+/// Runs that the chart of a service's page shows.
+pub const CHART_RUNS_MAX: usize = 100;
+
+/// Signals that a service's page looks at for its chart and its timeline: starts and ends of the runs above.
+pub const CHART_SIGNALS_MAX: usize = 200;
+
+/// Outages that a service's timeline shows, and gaps of the monitor.
+pub const TIMELINE_SPANS_MAX: usize = 100;
+
+/// Pings that a service's page lists at a time, with their logs.
+pub const PAGE_PINGS_MAX: usize = 20;
+
+/// Alerts that a page lists at a time, with their deliveries.
+pub const PAGE_ALERTS_MAX: usize = 20;
+
+/// Alerts that a service's page shows; the others are on the page of alerts.
+pub const SERVICE_ALERTS_SHOWN: usize = 5;
+
+/// Outages that a service's page lists.
+pub const SERVICE_OUTAGES_SHOWN: usize = 20;
+
+/// Occurrences of a cron expression that a service's page foretells.
+pub const NEXT_OCCURRENCES_SHOWN: usize = 3;
+
+/// Pages of services that are watched live at a time.
+pub const LIVE_PAGES_MAX: usize = 200;
+
+/// How often such a page's service is looked at.
+pub const LIVE_LOOK_MS: u64 = 1000;
+
+/// How often all of such a page is looked at, as times go on where nothing else does.
+pub const LIVE_SECTIONS_EVERY_SECONDS: u64 = 30;
+
+/// Sections that wait for a browser to take them.
+pub const LIVE_SECTIONS_WAITING_MAX: usize = 8;
+
+/// After how long a browser whose connection was lost asks again.
+pub const LIVE_RETRY_MS: u64 = 2000;
+
 /// What is kept of a ping's log: its end.
 pub const LOG_BYTES_MAX: usize = 10_000;
 

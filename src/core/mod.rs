@@ -14,6 +14,7 @@ pub mod retry;
 pub mod role;
 pub mod runs;
 pub mod schedule;
+pub mod sentence;
 pub mod service;
 pub mod signal;
 pub mod text;

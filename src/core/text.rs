@@ -165,7 +165,7 @@ fn recovery(alert: &Alert, now: i64, zone: &TimeZone) -> String {
 }
 
 /// How long a run took: `250 ms`, `3 min`.
-fn took(ms: i64) -> String {
+pub(super) fn took(ms: i64) -> String {
     if ms < 1000 { format!("{} ms", ms.max(0)) } else { rough_duration(ms / 1000) }
 }
 
@@ -214,7 +214,7 @@ pub fn clock_time_utc(second: i64, now: i64) -> String {
 }
 
 /// The same with the zone's name, as in `02:00 UTC`.
-fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
+pub(super) fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
     format!("{} {}", clock_time(second, now, zone), zone_name(second, zone))
 }
 

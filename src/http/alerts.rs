@@ -226,20 +226,30 @@ pub(super) async fn retry(State(api): State<Api>, request: Request) -> Result<Re
     let id = query::last_segment(path.rsplit_once('/').map_or("", |(before, _)| before), "id")?;
     let destination = Query::parse(request.uri().query().unwrap_or_default()).get("destination")?;
     body::discard(request.into_body()).await?;
+    send_again(&api, &id, destination).await?;
+    answer(&api, &id).await
+}
+
+/// Has the alert `id` sent again where it was given up: to `destination`, or everywhere.
+pub(super) async fn send_again(
+    api: &Api,
+    id: &str,
+    destination: Option<String>,
+) -> Result<(), Problem> {
     let now = api.0.clock.now();
-    let done = api.0.store.retry(id.clone(), destination.clone(), now).await;
-    match done.map_err(|error| Problem::of_store(&error, &id))? {
-        Retried::Again { .. } => answer(&api, &id).await,
-        Retried::UnknownAlert => Err(unknown(&id)),
+    let done = api.0.store.retry(id.to_owned(), destination.clone(), now).await;
+    match done.map_err(|error| Problem::of_store(&error, id))? {
+        Retried::Again { .. } => Ok(()),
+        Retried::UnknownAlert => Err(unknown(id)),
         Retried::NotGivenUp => Err(Problem::NothingToRetry(match destination {
             Some(destination) => format!(
                 "alert {} was not given up at destination {}: only what was given up is sent again",
-                shown(&id),
+                shown(id),
                 shown(&destination)
             ),
             None => format!(
                 "alert {} was not given up anywhere: only what was given up is sent again",
-                shown(&id)
+                shown(id)
             ),
         })),
         Retried::Refused { destination, obstacle } => {

@@ -105,6 +105,7 @@ impl Problem {
             | Self::MethodNotAllowed(detail)
             | Self::BodyTimeout(detail)
             | Self::Older(detail)
+            | Self::NothingToRetry(detail)
             | Self::BodyTooLarge(detail)
             | Self::TooManyWrongKeys { detail, .. }
             | Self::NotPrimary { detail, .. }

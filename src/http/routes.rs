@@ -5,7 +5,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
-use super::pages::{assets, dashboard, form, login};
+use super::pages::{self, assets, dashboard, form, login};
 use super::{Api, alerts, health, ping, services};
 use crate::config::KeyKind;
 
@@ -92,6 +92,10 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&dialects::METHODS, "/api/push/{name}", Access::DIALECT, uptime_kuma::push),
         entry(&dialects::METHODS, "/api/push/{name}/", Access::DIALECT, uptime_kuma::push),
         entry(&[Method::GET], "/", Access::PAGE, dashboard::page),
+        entry(&[Method::GET], "/services/{name}", Access::PAGE, pages::service::page),
+        entry(&[Method::GET], "/services/{name}/events", Access::PAGE, pages::service::events),
+        entry(&[Method::GET], "/alerts", Access::PAGE, pages::alerts::page),
+        entry(&[Method::POST], "/alerts/{id}/retry", Access::FORM, pages::alerts::retry),
         entry(&[Method::POST], "/services/{name}/pause", Access::FORM, form::pause),
         entry(&[Method::POST], "/services/{name}/resume", Access::FORM, form::resume),
         entry(&[Method::POST], "/services/{name}/delete", Access::FORM, form::delete),

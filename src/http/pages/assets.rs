@@ -18,9 +18,11 @@ type File = (&'static str, &'static str, &'static str);
 const SVG: &str = "image/svg+xml";
 
 /// Every file that pages ask for.
-const FILES: [File; 6] = [
+const FILES: [File; 8] = [
     ("style.css", "text/css; charset=utf-8", include_str!("../../../assets/style.css")),
     ("overdue.js", "text/javascript; charset=utf-8", include_str!("../../../assets/overdue.js")),
+    ("detail.css", "text/css; charset=utf-8", include_str!("../../../assets/detail.css")),
+    ("detail.js", "text/javascript; charset=utf-8", include_str!("../../../assets/detail.js")),
     ("icon-bad.svg", SVG, include_str!("../../../assets/icon-bad.svg")),
     ("icon-late.svg", SVG, include_str!("../../../assets/icon-late.svg")),
     ("icon-up.svg", SVG, include_str!("../../../assets/icon-up.svg")),

@@ -3,16 +3,25 @@
 //! A page is a template in `assets/templates`, whose text askama escapes, inside `layout.html`, which a [`Frame`] fills.
 //! Nothing in a page is inline and nothing comes from elsewhere; the Content-Security-Policy says so to browsers.
 
+pub(super) mod alerts;
 pub(super) mod assets;
+mod chart;
 pub(super) mod dashboard;
 pub(super) mod form;
 pub(super) mod login;
+pub(super) mod service;
 pub(super) mod session;
+mod timeline;
+mod told;
+
+use std::sync::Arc;
 
 use askama::Template;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use url::Url;
@@ -20,6 +29,7 @@ use url::Url;
 use super::problem::{Problem, Said};
 use crate::config::Keys;
 use crate::core::alert::Route;
+use crate::core::limits::LIVE_PAGES_MAX;
 use session::Visitor;
 
 /// Scripts, styles and images are ours and separate files, forms lead here, and no other site may frame a page.
@@ -44,12 +54,20 @@ pub struct Outlook {
 pub(super) struct Pages {
     pub(super) outlook: Outlook,
     pub(super) sessions: session::Sessions,
+    /// Room for the pages of services that are watched live.
+    watched: Arc<Semaphore>,
 }
 
 impl Pages {
     pub(super) fn new(outlook: Outlook, keys: &Keys) -> Self {
-        Self { outlook, sessions: session::Sessions::new(keys) }
+        let watched = Arc::new(Semaphore::new(LIVE_PAGES_MAX));
+        Self { outlook, sessions: session::Sessions::new(keys), watched }
     }
+}
+
+/// The zone of times that stand in sentences; beside them times are those of the browser's zone.
+fn zone() -> TimeZone {
+    TimeZone::UTC
 }
 
 /// What the icon of a page's tab shows.
