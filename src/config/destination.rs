@@ -145,6 +145,7 @@ impl Destination {
                 destination: name.to_owned(),
                 kinds: format.kinds().to_vec(),
                 services: None,
+                patterns: Vec::new(),
             },
         }
     }
@@ -276,6 +277,7 @@ fn from_table(
     }
     if let Some(globs) = &table.services {
         destination.route.services = Some(glob_set(globs, given)?);
+        destination.route.patterns = globs.iter().map(|glob| glob.get_ref().clone()).collect();
     }
     Ok(destination)
 }

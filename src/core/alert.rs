@@ -236,6 +236,8 @@ pub struct Route {
     pub kinds: Vec<Kind>,
     /// The names of the services that it is told of; `None`: of all.
     pub services: Option<GlobSet>,
+    /// The same as it is written.
+    pub patterns: Vec<String>,
 }
 
 impl Route {

@@ -184,6 +184,36 @@ pub const LOGS_TRIM_ROWS_MAX: i64 = 10_000;
 /// Signals kept of each service, at most.
 pub const HISTORY_ROWS_MAX: i64 = 10_000;
 
+/// Changes kept of each service, the newest.
+pub const CHANGES_OF_SERVICE_MAX: i64 = 100;
+
+/// Changes kept in all; the oldest make room. The migration repeats it.
+pub const CHANGES_ROWS_MAX: i64 = 1_000_000;
+
+/// Changes that one transaction removes beyond those that are too many, so that not every change costs this.
+pub const CHANGES_TRIM_ROWS: i64 = 1000;
+
+/// Gaps in the monitor's own attention that are kept, the newest.
+pub const GAPS_ROWS_MAX: i64 = 10_000;
+
+/// Signals before a second that `why` decides again, the last ones.
+pub const WHY_PINGS_MAX: i64 = 200;
+
+/// Alerts of the outage in question that `why` tells of, the last ones.
+pub const WHY_ALERTS_MAX: usize = 5;
+
+/// Alerts before a second that `why` looks at, and after it.
+pub const WHY_ALERTS_READ_MAX: i64 = 20;
+
+/// Rows of attempts of one delivery that a sentence tells of, the last ones.
+pub const WHY_ATTEMPTS_MAX: usize = 10;
+
+/// Gaps around a second that `why` looks at.
+pub const WHY_GAPS_MAX: i64 = 10;
+
+/// Outages of one service that a report counts in a month: one a minute and more.
+pub const REPORT_OUTAGES_MAX: i64 = 50_000;
+
 /// Destinations that may be configured.
 pub const DESTINATIONS_MAX: usize = 100;
 

@@ -4,6 +4,7 @@
 //! returns what follows. All times are Unix seconds (UTC, rounded down), all durations whole seconds.
 
 pub mod alert;
+pub mod change;
 pub mod declaration;
 pub mod frequency;
 pub mod limits;
@@ -18,3 +19,4 @@ pub mod sentence;
 pub mod service;
 pub mod signal;
 pub mod text;
+pub mod why;

@@ -178,7 +178,7 @@ impl Service {
     }
 
     /// The second from which on its present deadline was waited for: a run's start, or when a ping was expected.
-    fn waited_from(&self, deadline: i64) -> i64 {
+    pub(super) fn waited_from(&self, deadline: i64) -> i64 {
         self.runs.running_since().or(self.expected).unwrap_or(deadline).min(deadline)
     }
 }

@@ -213,6 +213,15 @@ pub fn clock_time_utc(second: i64, now: i64) -> String {
     then.strftime(format).to_string()
 }
 
+/// `02:00:01 CET`, with the date before it unless it is the one of `today`.
+pub fn exact_time(second: i64, today: Option<i64>, zone: &TimeZone) -> String {
+    let then = at(second).to_zoned(zone.clone());
+    let is_today =
+        today.is_some_and(|today| at(today).to_zoned(zone.clone()).date() == then.date());
+    let format = if is_today { "%H:%M:%S %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
+    then.strftime(format).to_string()
+}
+
 /// The same with the zone's name, as in `02:00 UTC`.
 pub(super) fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
     format!("{} {}", clock_time(second, now, zone), zone_name(second, zone))

@@ -120,11 +120,12 @@ pub(super) fn origin_of(extensions: &Extensions) -> Origin {
 }
 
 pub(super) async fn forget(api: &Api, name: Name, request: Request) -> Result<Response, Problem> {
+    let by = origin_of(request.extensions());
     body::discard(request.into_body()).await?;
     let now = api.0.clock.now();
     api.0
         .store
-        .delete(name.clone(), now)
+        .delete(name.clone(), now, by)
         .await
         .map_err(|error| Problem::of_store(&error, name.as_str()))?;
     Ok(no_store(axum::Json(json!({ "name": name.as_str(), "deleted": true })).into_response()))

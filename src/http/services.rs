@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::ping::{forget, no_store, refused};
+use super::ping::{forget, no_store, origin_of, refused};
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
 use super::{Api, body, list};
@@ -15,7 +15,7 @@ use crate::core::declaration::{Declaration, Description, check_aliases};
 use crate::core::frequency::{Frequency, Grace};
 use crate::core::limits::{LIST_LOOKED_AT_MAX, LIST_ROWS_MAX};
 use crate::core::name::Name;
-use crate::core::ping::{Refusal, Terms};
+use crate::core::ping::{Origin, Refusal, Terms};
 use crate::core::schedule::{CronPattern, Zone};
 use crate::core::service::{History, Service, Status};
 use crate::core::text;
@@ -118,17 +118,17 @@ pub(super) async fn one(State(api): State<Api>, request: Request) -> Result<Resp
 
 /// `PUT /api/v1/services/{name}`: declares a service as a whole, before its first ping or at any time.
 pub(super) async fn put(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let name = name(&request, 0)?;
+    let (name, by) = (name(&request, 0)?, origin_of(request.extensions()));
     let written: Written = written(request).await?;
     let declaration = Declaration { is_whole: true, ..written.declaration()? };
-    declare(&api, name, declaration).await
+    declare(&api, name, declaration, by).await
 }
 
 /// `PATCH /api/v1/services/{name}`: changes what is given of a service, and counts at once.
 pub(super) async fn patch(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let name = name(&request, 0)?;
+    let (name, by) = (name(&request, 0)?, origin_of(request.extensions()));
     let written: Written = written(request).await?;
-    declare(&api, name, written.declaration()?).await
+    declare(&api, name, written.declaration()?, by).await
 }
 
 /// `DELETE /api/v1/services/{name}`
@@ -179,18 +179,23 @@ fn signal(recorded: &Recorded) -> serde_json::Value {
 }
 
 async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
-    let name = name(&request, 1)?;
+    let (name, by) = (name(&request, 1)?, origin_of(request.extensions()));
     body::discard(request.into_body()).await?;
-    let done = api.0.store.steer(name.clone(), action, api.0.clock.now()).await;
+    let done = api.0.store.steer(name.clone(), action, api.0.clock.now(), by).await;
     let Steered { service, .. } = done.map_err(|error| Problem::of_store(&error, name.as_str()))?;
     Ok(answer(&service, None, StatusCode::OK, api))
 }
 
-async fn declare(api: &Api, name: Name, declaration: Declaration) -> Result<Response, Problem> {
+async fn declare(
+    api: &Api,
+    name: Name,
+    declaration: Declaration,
+    by: Origin,
+) -> Result<Response, Problem> {
     let now = api.0.clock.now();
     let is_whole = declaration.is_whole;
     let action = Action::Declare(Box::new(declaration));
-    let done = api.0.store.steer(name.clone(), action, now).await.map_err(|error| match error {
+    let done = api.0.store.steer(name.clone(), action, now, by).await.map_err(|error| match error {
         StoreError::Refused(Refusal::Unknown) if is_whole => Problem::BadRequest(
             "frequency is missing: say how often to expect a ping, as in \"frequency\":\"1D\", or when, as in \"cron\":\"0 2 * * *\""
                 .to_owned(),

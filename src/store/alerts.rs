@@ -279,7 +279,7 @@ async fn page(
 }
 
 /// The alerts of rows that hold their columns, with what became of them.
-async fn seen(
+pub(super) async fn seen(
     connection: &mut SqliteConnection,
     found: &[SqliteRow],
 ) -> Result<Vec<AlertSeen>, sqlx::Error> {

@@ -14,11 +14,12 @@ use super::command::Command;
 use super::history::{self, Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
-use super::{Action, Attempt, Rules, Steered, StoreError, sql};
+use super::{Action, Attempt, Rules, Steered, StoreError, record, sql};
 use crate::core::alert::{Alert, Kind};
+use crate::core::change::{self, Changed};
 use crate::core::declaration::declare;
 use crate::core::name::Name;
-use crate::core::ping::{self, Ping};
+use crate::core::ping::{self, Origin, Ping};
 use crate::core::service::{self, Change, Service};
 
 /// What a command that succeeded is told.
@@ -64,6 +65,8 @@ pub(super) struct Batch<'a> {
     attempts: Vec<&'a Attempt>,
     archive: Archive,
     entries: Vec<Entry>,
+    /// What is worth a row of its own, by service.
+    changes: Vec<(Name, Changed)>,
     /// How many signals came, recorded or not.
     signals: usize,
     /// Signals that were recorded before.
@@ -107,6 +110,7 @@ impl<'a> Batch<'a> {
             attempts: Vec::new(),
             archive,
             entries: Vec::new(),
+            changes: Vec::new(),
             signals: 0,
             recorded: HashSet::new(),
         }
@@ -215,9 +219,11 @@ impl<'a> Batch<'a> {
         run.iter()
             .map(|command| match command {
                 Command::Ping { ping, .. } => self.ping(ping, now).map(Answer::Service),
-                Command::Delete { name, at, .. } => self.delete(name, *at).map(|()| Answer::Done),
-                Command::Steer { name, action, at, .. } => {
-                    self.steer(name, action, *at).map(Answer::Service)
+                Command::Delete { name, at, by, .. } => {
+                    self.delete(name, *at, by).map(|()| Answer::Done)
+                }
+                Command::Steer { name, action, at, by, .. } => {
+                    self.steer(name, action, *at, by).map(Answer::Service)
                 }
                 Command::Record { attempts, .. } => {
                     self.attempts.extend(attempts);
@@ -272,6 +278,8 @@ impl<'a> Batch<'a> {
                 self.entries.push(Entry::new(id, &name, before, ping, at, duration_ms));
             }
         }
+        let changed = change::between(stored, Some(&service), true, &ping.origin, ping.received_at);
+        self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         slot.now = Now::Known(service.clone());
         slot.changed = true;
         self.services += i64::from(is_new);
@@ -290,7 +298,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Changes a service by its owner's will, not by a signal.
-    fn steer(&mut self, name: &Name, action: &Action, at: i64) -> Result<Steered, StoreError> {
+    fn steer(
+        &mut self,
+        name: &Name,
+        action: &Action,
+        at: i64,
+        by: &Origin,
+    ) -> Result<Steered, StoreError> {
         let name = self.named(name).clone();
         let declaration = match action {
             Action::Declare(declaration) => Some(declaration),
@@ -322,6 +336,8 @@ impl<'a> Batch<'a> {
                 Change { service, alert: None }
             }
         };
+        let changed = change::between(stored, Some(&change.service), false, by, at);
+        self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         slot.now = Now::Known(change.service.clone());
         slot.changed = true;
         self.services += i64::from(is_new);
@@ -336,13 +352,20 @@ impl<'a> Batch<'a> {
         Ok(Steered { service: change.service, is_new })
     }
 
-    fn delete(&mut self, name: &Name, at: i64) -> Result<(), StoreError> {
+    fn delete(&mut self, name: &Name, at: i64, by: &Origin) -> Result<(), StoreError> {
         let name = &self.named(name).clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let closing = match &slot.now {
             Now::Absent => return Err(StoreError::UnknownService),
-            Now::Known(service) => service::delete(service, at),
-            Now::Unreadable(_) => None,
+            Now::Known(service) => {
+                let changed = change::between(Some(service), None, false, by, at);
+                self.changes.extend(changed.map(|changed| (name.clone(), changed)));
+                service::delete(service, at)
+            }
+            Now::Unreadable(_) => {
+                self.changes.push((name.clone(), change::deleted_unread(by, at)));
+                None
+            }
         };
         slot.forget |= slot.stored;
         slot.stored = false;
@@ -410,6 +433,7 @@ impl<'a> Batch<'a> {
         }
         let mut archive = self.archive;
         archive.append(connection, &self.entries, self.signals, self.rules).await?;
+        record::append(connection, &self.changes, &mut archive.changes).await?;
         let added = self.changed().filter(|(_, stored)| !stored).count();
         let services_added =
             i64::try_from(added).unwrap_or(0) - i64::try_from(forgotten.len()).unwrap_or(0);

@@ -10,7 +10,7 @@ use super::{
     SweepPage,
 };
 use crate::core::name::Name;
-use crate::core::ping::Ping;
+use crate::core::ping::{Origin, Ping};
 
 /// A job on the writer's connection, for reads of a database in memory.
 pub(super) type ReadJob = Box<
@@ -26,8 +26,8 @@ pub(super) type ReadJob = Box<
 )]
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Steered> },
-    Delete { name: Name, at: i64, reply: Reply<()> },
-    Steer { name: Name, action: Action, at: i64, reply: Reply<Steered> },
+    Delete { name: Name, at: i64, by: Origin, reply: Reply<()> },
+    Steer { name: Name, action: Action, at: i64, by: Origin, reply: Reply<Steered> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },
     Sweep { sweep: SweepFor, now: i64, after: Cursor, reply: Reply<SweepPage> },
     Take { destination: String, now: i64, limit: usize, reply: Reply<DueDeliveries> },

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::batch::execute;
-use super::{Rules, sql};
+use super::{Rules, record, sql};
 use crate::core::limits::{LOG_ROW_BYTES, LOGS_TRIM_ROWS_MAX, TRIM_AFTER_ROWS, TRIM_ROWS_MAX};
 use crate::core::name::Name;
 use crate::core::ping::Ping;
@@ -28,6 +28,8 @@ pub(super) struct Archive {
     appended: usize,
     /// How much space all logs take.
     log_bytes: i64,
+    /// How many changes are kept.
+    pub(super) changes: i64,
 }
 
 /// A signal that is to be recorded.
@@ -78,8 +80,9 @@ impl Archive {
     /// Where the history of an opened database stands.
     pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let newest = sqlx::query_scalar(sql::PINGS_NEWEST).fetch_one(&mut *connection).await?;
-        let log_bytes = sqlx::query_scalar(sql::LOGS_BYTES).fetch_one(connection).await?;
-        Ok(Self { newest, log_bytes, ..Self::default() })
+        let log_bytes = sqlx::query_scalar(sql::LOGS_BYTES).fetch_one(&mut *connection).await?;
+        let changes = record::count(connection).await?;
+        Ok(Self { newest, log_bytes, changes, ..Self::default() })
     }
 
     /// Appends `entries`, those of so many `signals` that are kept, and removes what is too much.

@@ -3,7 +3,7 @@
 use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
-use super::sql;
+use super::{record, sql};
 use crate::core::limits::{RETRY_AFTER_SECONDS_MAX, TIME_SECONDS_MAX};
 use crate::core::listening::{Gap, Listening, Span};
 
@@ -46,17 +46,19 @@ pub(super) async fn remember(
             .execute(&mut *connection)
             .await?;
     }
-    store(connection, next).await
+    store(connection, before, next).await
 }
 
-/// Stores `listening`.
+/// Stores `next`, which follows `before`.
 pub(super) async fn store(
     connection: &mut SqliteConnection,
-    listening: Listening,
+    before: Listening,
+    next: Listening,
 ) -> Result<(), sqlx::Error> {
-    let gap = listening.gap;
+    record::remember_gap(connection, before, next).await?;
+    let gap = next.gap;
     sqlx::query(sql::MONITOR_STORE)
-        .bind(listening.until)
+        .bind(next.until)
         .bind(gap.map(|gap| gap.span.from))
         .bind(gap.map(|gap| gap.span.to))
         .bind(gap.map(|gap| gap.hold_until))

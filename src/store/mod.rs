@@ -15,6 +15,7 @@ mod open;
 mod outages;
 mod raise;
 mod reads;
+mod record;
 mod retry;
 mod rows;
 mod schema;
@@ -25,6 +26,7 @@ mod sweep;
 mod term;
 #[cfg(test)]
 mod tests;
+mod why;
 mod writer;
 
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ use crate::core::alert::{Alert, Route};
 use crate::core::declaration::Declaration;
 use crate::core::frequency::Grace;
 use crate::core::name::Name;
-use crate::core::ping::{Ping, Refusal};
+use crate::core::ping::{Origin, Ping, Refusal};
 use crate::core::service::Service;
 
 /// What the writer needs to know to decide.
@@ -244,22 +246,28 @@ impl Store {
         self.ask(|reply| Command::Ping { ping, reply }).await
     }
 
-    /// Forgets a service, its history and its undelivered alerts, at the second `at`. Destinations that were told of
-    /// its outage are told that it has ended.
+    /// Forgets a service, its history and its undelivered alerts, at the second `at`, as the caller `by` wants it.
+    /// Destinations that were told of its outage are told that it has ended.
     ///
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
-    pub async fn delete(&self, name: Name, at: i64) -> Result<(), StoreError> {
-        self.ask(|reply| Command::Delete { name, at, reply }).await
+    pub async fn delete(&self, name: Name, at: i64, by: Origin) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Delete { name, at, by, reply }).await
     }
 
-    /// Does to a service, by its name or an alias, what its owner wants at the second `at`. The answer comes after it is
-    /// on disk.
+    /// Does to a service, by its name or an alias, what its owner wants at the second `at`, who called as `by`. The answer
+    /// comes after it is on disk.
     ///
     /// # Errors
     /// [`StoreError::UnknownService`], or that the store cannot do it now.
-    pub async fn steer(&self, name: Name, action: Action, at: i64) -> Result<Steered, StoreError> {
-        self.ask(|reply| Command::Steer { name, action, at, reply }).await
+    pub async fn steer(
+        &self,
+        name: Name,
+        action: Action,
+        at: i64,
+        by: Origin,
+    ) -> Result<Steered, StoreError> {
+        self.ask(|reply| Command::Steer { name, action, at, by, reply }).await
     }
 
     /// Raises what is to be told at `now` for up to a page of services.

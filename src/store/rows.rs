@@ -79,8 +79,19 @@ fn optional<T>(
     value.map(|value| checked(column, Some(value), &read)).transpose()
 }
 
+/// A grace, and how long a run may take.
+pub(super) fn waits(
+    grace: Option<i64>,
+    max_runtime: Option<i64>,
+) -> Result<(Grace, Option<Frequency>), Unreadable> {
+    Ok((
+        checked("grace", grace, Grace::from_seconds)?,
+        optional("max_runtime", max_runtime, Frequency::from_seconds)?,
+    ))
+}
+
 /// A frequency, or a cron expression with its zone.
-fn schedule(
+pub(super) fn schedule(
     frequency: Option<i64>,
     cron: Option<&str>,
     tz: Option<&str>,

@@ -147,7 +147,7 @@ impl Store {
 }
 
 /// A service by its name or else by an alias; `Some(Err)` where its row cannot be read.
-async fn known(
+pub(super) async fn known(
     connection: &mut SqliteConnection,
     name: String,
 ) -> Result<Option<Result<Known, ()>>, sqlx::Error> {

@@ -14,6 +14,8 @@ macro_rules! statements {
     };
 }
 
+pub(super) mod record;
+
 /// The columns of a service, as `rows::service` reads them.
 macro_rules! service_columns {
     () => {

@@ -98,7 +98,7 @@ impl Writer {
         // The connection ends with this, so nothing else waits less.
         let patience = sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {SHUTDOWN_BUSY_MS_MAX}"));
         sqlx::query(patience).execute(&mut connection).await?;
-        let noted = listening::store(&mut connection, next).await;
+        let noted = listening::store(&mut connection, self.listening, next).await;
         connection.close().await.and(noted)
     }
 

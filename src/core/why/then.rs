@@ -1,0 +1,180 @@
+//! What a service was at a second: as its row says, where nothing has happened since; else as its pings and changes give
+//! it when they are decided again.
+
+use super::{Facts, Heard};
+use crate::core::alert::Kind;
+use crate::core::change::{Changed, What};
+use crate::core::frequency::Grace;
+use crate::core::ping::{self, Ping};
+use crate::core::service::Service;
+
+/// What a service was at a second.
+#[expect(clippy::large_enum_variant, reason = "there is one of them in an answer")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It was not there yet; this has made it.
+    NotYet(Changed),
+    /// It was not there any more; this has ended it.
+    Gone(Changed),
+    /// It was like this.
+    There(Service),
+    /// It was there, and what was expected of it is no longer on record.
+    Unknown(Loss),
+}
+
+/// Why it is no longer known what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its history was deleted along with it, at this second.
+    Deleted(i64),
+    /// The history that is kept begins with a signal that came at this second.
+    HistoryBegins(i64),
+    /// No history of it is kept.
+    NoHistory,
+    /// Nothing tells whether it was there.
+    NoRecord,
+    /// Its row cannot be read.
+    Unreadable,
+}
+
+/// What the service of `facts` was at their second.
+pub fn then(facts: &Facts) -> Then {
+    let split = facts.changes.partition_point(|changed| changed.at <= facts.at);
+    let (before, after) = facts.changes.split_at(split);
+    if let Some(last) = before.iter().rfind(|changed| begins_or_ends(changed)) {
+        if last.what == What::Deleted {
+            return Then::Gone(last.clone());
+        }
+    } else if let Some(first) = after.iter().find(|changed| begins_or_ends(changed))
+        && matches!(first.what, What::Made | What::Declared)
+    {
+        return Then::NotYet(first.clone());
+    }
+    if let Some(deleted) = after.iter().find(|changed| changed.what == What::Deleted) {
+        return Then::Unknown(Loss::Deleted(deleted.at));
+    }
+    let Some(service) = &facts.service else {
+        let loss = if facts.is_unreadable { Loss::Unreadable } else { Loss::NoRecord };
+        return Then::Unknown(loss);
+    };
+    if facts.after.is_empty() && after.is_empty() && service.last_ping <= Some(facts.at) {
+        return Then::There(as_of_row(facts, service));
+    }
+    replayed(facts, service, before, after)
+}
+
+fn begins_or_ends(changed: &Changed) -> bool {
+    matches!(changed.what, What::Known | What::Made | What::Declared | What::Deleted)
+}
+
+/// The row as it was before alerts that were raised later.
+fn as_of_row(facts: &Facts, service: &Service) -> Service {
+    let mut service = service.clone();
+    if let Some(first) = facts.told_later.first() {
+        service.alerted &= first.alert.kind != Kind::Overdue;
+        let opened_later = facts.told.last().is_none_or(|told| told.alert.kind == Kind::Recovered);
+        if opened_later {
+            service.outage_since = None;
+        } else {
+            // Silence that was told of later has cleared this.
+            service.failed |= facts.told.last().is_some_and(|told| told.alert.kind == Kind::Failed);
+        }
+    }
+    service
+}
+
+/// What happened to a service, in its order.
+enum Event<'a> {
+    Heard(&'a Heard),
+    Changed(&'a Changed),
+    Silence(i64),
+}
+
+impl Event<'_> {
+    /// The second of it, then which signal it goes with, and whether before it.
+    fn place(&self) -> (i64, i64, u8) {
+        match self {
+            // A signal that changes the schedule is decided by the new one.
+            Self::Changed(changed) if changed.by_ping => (changed.at, changed.signals, 0),
+            Self::Heard(heard) => (heard.received_at, heard.number, 1),
+            Self::Changed(changed) => (changed.at, changed.signals, 2),
+            Self::Silence(at) => (*at, i64::MAX, 3),
+        }
+    }
+}
+
+/// The pings and changes by then, decided again.
+fn replayed(facts: &Facts, row: &Service, before: &[Changed], after: &[Changed]) -> Then {
+    let born = before.iter().rposition(begins_or_ends).unwrap_or(0);
+    let life = before.get(born..).unwrap_or_default();
+    let is_whole =
+        life.first().is_some_and(|first| matches!(first.what, What::Made | What::Declared));
+    let first_known = life.first().and_then(|first| first.is.clone().or_else(|| first.was.clone()));
+    let watch = first_known.or_else(|| after.first().and_then(|next| next.was.clone()));
+    let mut service = Service::new(row.name.clone(), row.schedule.clone(), row.grace);
+    (service.max_runtime, service.description) = (row.max_runtime, row.description.clone());
+    if let Some(watch) = watch {
+        (service.schedule, service.grace) = (watch.schedule, watch.grace);
+        service.max_runtime = watch.max_runtime;
+    }
+    let heard = facts.before.iter().map(Event::Heard);
+    let changed = life.iter().map(Event::Changed);
+    let told = facts.told.iter().filter(|told| told.alert.kind == Kind::Overdue);
+    let silence = told.map(|told| Event::Silence(told.alert.created_at));
+    let mut events: Vec<Event<'_>> = heard.chain(changed).chain(silence).collect();
+    events.sort_by_key(Event::place);
+    // Where the beginning is missing, what is expected is known from the first signal or change on that says so.
+    let mut is_known = is_whole;
+    for event in events {
+        is_known |= happen(&mut service, &event);
+    }
+    if is_known { Then::There(service) } else { Then::Unknown(loss(facts)) }
+}
+
+/// Lets `event` happen to `service`; whether that says what is expected from here on.
+fn happen(service: &mut Service, event: &Event<'_>) -> bool {
+    match event {
+        Event::Heard(heard) => {
+            let ping = Ping {
+                signal: heard.signal,
+                run: heard.run.clone(),
+                timestamp: Some(heard.at),
+                ..Ping::new(service.name.clone(), heard.received_at)
+            };
+            // What was refused then is not on record, so this is not either.
+            if let Ok(decision) = ping::ping(Some(service), &ping, Grace::ZERO, heard.received_at) {
+                *service = decision.change.service;
+            }
+            service.deadline.is_some()
+        }
+        Event::Changed(changed) => {
+            if let Some(watch) = &changed.is {
+                service.schedule = watch.schedule.clone();
+                (service.grace, service.max_runtime) = (watch.grace, watch.max_runtime);
+            }
+            if changed.by_ping {
+                return false;
+            }
+            service.paused = changed.paused;
+            (service.expected, service.deadline) = (changed.expected, changed.deadline);
+            service.alerted &= changed.deadline.is_some_and(|deadline| deadline < changed.at);
+            if changed.paused {
+                service.runs.clear();
+                (service.failed, service.outage_since) = (false, None);
+            }
+            true
+        }
+        Event::Silence(_) => {
+            (service.alerted, service.failed) = (true, false);
+            service.outage_since = service.outage_since.or(service.deadline);
+            false
+        }
+    }
+}
+
+fn loss(facts: &Facts) -> Loss {
+    match facts.before.iter().chain(&facts.after).next() {
+        Some(first) => Loss::HistoryBegins(first.received_at),
+        None => Loss::NoHistory,
+    }
+}

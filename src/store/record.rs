@@ -1,0 +1,173 @@
+//! The record: every change of a service, and every gap in the monitor's own attention. Rows are only appended, in the
+//! transaction of what they tell of, and what is more than is kept goes along.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+use tracing::debug;
+
+use super::batch::execute;
+use super::rows::{self, Unreadable};
+use super::sql::record as sql;
+use crate::core::change::{Changed, Watch, What};
+use crate::core::limits::{
+    CHANGES_OF_SERVICE_MAX, CHANGES_ROWS_MAX, CHANGES_TRIM_ROWS, GAPS_ROWS_MAX,
+};
+use crate::core::listening::{Gap, Listening, Span};
+use crate::core::name::Name;
+
+/// How many changes there are.
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::CHANGES_COUNT).fetch_one(connection).await
+}
+
+/// Appends `changes`, and removes what is too much. `rows` is how many there are, before and after.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    changes: &[(Name, Changed)],
+    rows: &mut i64,
+) -> Result<(), sqlx::Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut counts: HashMap<&str, i64> = HashMap::new();
+    let values: Vec<Value> = changes
+        .iter()
+        .map(|(service, changed)| {
+            let number = counts.entry(service.as_str()).or_default();
+            *number += 1;
+            values(service, *number, changed)
+        })
+        .collect();
+    execute(connection, sql::CHANGES_STORE, &values).await?;
+    let services: Vec<&str> = counts.into_keys().collect();
+    let trim = sqlx::query(sql::CHANGES_TRIM_OF).bind(json!(services).to_string());
+    let trimmed = trim.bind(CHANGES_OF_SERVICE_MAX).execute(&mut *connection).await?;
+    let appended = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    *rows += appended - i64::try_from(trimmed.rows_affected()).unwrap_or(0);
+    if *rows > CHANGES_ROWS_MAX {
+        let excess = *rows - CHANGES_ROWS_MAX + CHANGES_TRIM_ROWS;
+        let trimmed = sqlx::query(sql::CHANGES_TRIM).bind(excess).execute(connection).await?;
+        *rows -= i64::try_from(trimmed.rows_affected()).unwrap_or(0);
+    }
+    Ok(())
+}
+
+fn values(service: &Name, number: i64, changed: &Changed) -> Value {
+    let mut values = vec![
+        json!(service.as_str()),
+        json!(number),
+        json!(changed.at),
+        json!(changed.what.as_str()),
+        json!(i64::from(changed.by_ping)),
+        json!(changed.key),
+        json!(changed.signals),
+    ];
+    for watch in [&changed.was, &changed.is] {
+        let (schedule, cron) = (
+            watch.as_ref().map(|watch| &watch.schedule),
+            watch.as_ref().and_then(|watch| watch.schedule.cron()),
+        );
+        let frequency = schedule.and_then(|schedule| schedule.frequency());
+        values.extend([
+            json!(frequency.map(|frequency| frequency.seconds())),
+            json!(cron.map(|cron| cron.pattern.as_str())),
+            json!(cron.map(|cron| cron.zone.as_str())),
+            json!(watch.as_ref().map(|watch| watch.grace.seconds())),
+            json!(watch.as_ref().and_then(|watch| watch.max_runtime).map(|most| most.seconds())),
+        ]);
+    }
+    values.extend([
+        json!(i64::from(changed.paused)),
+        json!(changed.expected),
+        json!(changed.deadline),
+    ]);
+    Value::Array(values)
+}
+
+/// The changes of the service `name`, in their order. A row that hands have spoilt is left out.
+pub(super) async fn changes(
+    connection: &mut SqliteConnection,
+    name: &Name,
+) -> Result<Vec<Changed>, sqlx::Error> {
+    let found = sqlx::query(sql::CHANGES_OF).bind(name.as_str()).fetch_all(connection).await?;
+    let mut changes = Vec::with_capacity(found.len());
+    for row in &found {
+        match changed(row) {
+            Ok(changed) => changes.push(changed),
+            Err(reason) => debug!(%reason, "a change cannot be read; it is left out"),
+        }
+    }
+    Ok(changes)
+}
+
+/// Up to `rows_max` gaps that began by `to` and whose hold ended at `from` or later, in their order.
+pub(super) async fn gaps(
+    connection: &mut SqliteConnection,
+    from: i64,
+    to: i64,
+    rows_max: i64,
+) -> Result<Vec<Gap>, sqlx::Error> {
+    let query = sqlx::query(sql::GAPS_AROUND).bind(from).bind(to).bind(rows_max);
+    let mut gaps = Vec::new();
+    for row in query.fetch_all(connection).await? {
+        let span = Span { from: row.try_get(0)?, to: row.try_get(1)? };
+        gaps.push(Gap { span, hold_until: row.try_get(2)? });
+    }
+    gaps.reverse();
+    Ok(gaps)
+}
+
+/// A change from a row that begins with its second.
+fn changed(row: &SqliteRow) -> Result<Changed, Unreadable> {
+    let what: String = row.try_get(1)?;
+    let what = What::parse(&what).ok_or(Unreadable::Value { column: "what", value: what })?;
+    Ok(Changed {
+        at: row.try_get(0)?,
+        what,
+        by_ping: row.try_get::<i64, _>(2)? != 0,
+        key: row.try_get(3)?,
+        signals: row.try_get(4)?,
+        was: watch(row, 5)?,
+        is: watch(row, 10)?,
+        paused: row.try_get::<i64, _>(15)? != 0,
+        expected: row.try_get(16)?,
+        deadline: row.try_get(17)?,
+    })
+}
+
+/// How a service was watched; `None` where it was not.
+fn watch(row: &SqliteRow, first: usize) -> Result<Option<Watch>, Unreadable> {
+    let grace: Option<i64> = row.try_get(first + 3)?;
+    if grace.is_none() {
+        return Ok(None);
+    }
+    let (frequency, cron, tz) =
+        (row.try_get(first)?, row.try_get(first + 1)?, row.try_get(first + 2)?);
+    let schedule = rows::schedule(frequency, cron, tz)?;
+    let (grace, max_runtime) = rows::waits(grace, row.try_get(first + 4)?)?;
+    Ok(Some(Watch { schedule, grace, max_runtime }))
+}
+
+/// Remembers the gap of `next`, where it is not that of `before`.
+pub(super) async fn remember_gap(
+    connection: &mut SqliteConnection,
+    before: Listening,
+    next: Listening,
+) -> Result<(), sqlx::Error> {
+    match (before.gap, next.gap) {
+        (before, next) if before == next => Ok(()),
+        (_, Some(Gap { span, hold_until })) => {
+            let stored = sqlx::query(sql::GAPS_STORE).bind(span.from).bind(span.to);
+            stored.bind(hold_until).execute(&mut *connection).await?;
+            sqlx::query(sql::GAPS_TRIM).bind(GAPS_ROWS_MAX).execute(connection).await.map(drop)
+        }
+        (Some(gap), None) => {
+            let forgotten = sqlx::query(sql::GAPS_FORGET).bind(gap.span.from);
+            forgotten.execute(connection).await.map(drop)
+        }
+        (None, None) => Ok(()),
+    }
+}
