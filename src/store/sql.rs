@@ -14,8 +14,6 @@ macro_rules! statements {
     };
 }
 
-pub(super) mod record;
-
 /// The columns of a service, as `rows::service` reads them.
 macro_rules! service_columns {
     () => {
@@ -59,6 +57,7 @@ macro_rules! of_the_forgotten {
 }
 
 pub(super) mod alerts;
+pub(super) mod record;
 
 statements! {
     /// The rows of the services named in `?1`, an array of names, and the newest row of the history; for a name that is

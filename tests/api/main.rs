@@ -25,6 +25,7 @@ mod pings;
 mod post_office;
 mod roles;
 mod schedules;
+mod service_page;
 mod services;
 mod signals;
 mod storms;

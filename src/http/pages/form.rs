@@ -68,17 +68,17 @@ pub(crate) async fn resume(State(api): State<Api>, request: Request) -> Result<R
 
 /// `POST /services/{name}/delete`
 pub(crate) async fn delete(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let name = name(&request)?;
+    let (name, by) = (name(&request)?, ping::origin_of(request.extensions()));
     let form = Form::read_own(request).await?;
-    let done = api.0.store.delete(name.clone(), api.0.clock.now()).await;
+    let done = api.0.store.delete(name.clone(), api.0.clock.now(), by).await;
     done.map_err(|error| Problem::of_store(&error, name.as_str()))?;
     Ok(see_other(&form.back("/")?))
 }
 
 async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
-    let name = name(&request)?;
+    let (name, by) = (name(&request)?, ping::origin_of(request.extensions()));
     let form = Form::read_own(request).await?;
-    let done = api.0.store.steer(name.clone(), action, api.0.clock.now()).await;
+    let done = api.0.store.steer(name.clone(), action, api.0.clock.now(), by).await;
     let done = done.map_err(|error| Problem::of_store(&error, name.as_str()))?;
     Ok(see_other(&form.back(&service_path(done.service.name.as_str()))?))
 }

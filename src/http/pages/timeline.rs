@@ -49,6 +49,12 @@ const WORDS_APART_PERCENT: f64 = 9.0;
 /// A length stands above a block only where the block before it leaves so many percents.
 const LENGTHS_APART_PERCENT: f64 = 9.0;
 
+/// The deadline's words take so many percents, and more on a phone.
+const DEADLINE_WORDS_PERCENT: f64 = 18.0;
+
+/// Up to here a phone has room for a length beside the deadline's words.
+const PHONE_ROOM_PERCENT: f64 = 40.0;
+
 /// The narrowest block that is seen.
 const BLOCK_PERCENT_MIN: f64 = 0.3;
 
@@ -127,6 +133,8 @@ struct Length {
 struct Word {
     x: String,
     words: String,
+    /// Where they stand: `start` or `end` at the edges, else in the middle.
+    anchor: &'static str,
     /// Whether a narrow screen does without it.
     is_extra: bool,
 }
@@ -154,7 +162,7 @@ impl Timeline {
             outages: outages(facts, &window),
             gaps: gaps(facts, &window),
             grace: grace(facts, &window),
-            now: Word { x: percent(window.x(now)), words: "now".to_owned(), is_extra: false },
+            now: word(window.x(now), "now".to_owned(), false),
             deadline: facts.deadline.map(|deadline| mark(deadline, &window, now)),
             words: words(&window, now),
             has_failures: facts.signals.iter().any(|ping| ping.signal == "fail"),
@@ -223,6 +231,9 @@ fn outages(facts: &Facts<'_>, window: &Window) -> Vec<Block> {
         facts.outages.iter().filter(|outage| window.shows(outage.from, outage.to.unwrap_or(now)));
     let mut blocks: Vec<Block> = Vec::new();
     let mut last_x = -100.0;
+    // Words of a deadline that lies ahead stand to its left.
+    let deadline = facts.deadline.filter(|deadline| *deadline >= now);
+    let room = deadline.map_or(101.0, |deadline| window.x(deadline) - DEADLINE_WORDS_PERCENT);
     let shown: Vec<&Outage> = shown.take(TIMELINE_SPANS_MAX).collect();
     for outage in shown.into_iter().rev() {
         let to = outage.to.unwrap_or(now);
@@ -236,10 +247,12 @@ fn outages(facts: &Facts<'_>, window: &Window) -> Vec<Block> {
         let is_right = x > 100.0 - LENGTHS_APART_PERCENT;
         let begins = if is_right { x + width - LENGTHS_APART_PERCENT } else { x };
         let apart = begins - last_x;
-        let length = (apart >= LENGTHS_APART_PERCENT).then(|| {
+        let is_free = begins + LENGTHS_APART_PERCENT <= room;
+        let length = (apart >= LENGTHS_APART_PERCENT && is_free).then(|| {
             last_x = begins;
             let x = percent(if is_right { x + width } else { x });
-            let is_roomy = apart >= 3.0 * LENGTHS_APART_PERCENT && (is_right || begins <= 75.0);
+            let is_roomy =
+                apart >= 3.0 * LENGTHS_APART_PERCENT && (is_right || begins <= PHONE_ROOM_PERCENT);
             Length { x, words, is_right, is_roomy }
         });
         blocks.push(Block { x: percent(x), width: percent(width), length, title });
@@ -284,6 +297,16 @@ fn mark(deadline: i64, window: &Window, now: i64) -> Deadline {
     }
 }
 
+/// A word that stays within the edges.
+fn word(x: f64, words: String, is_extra: bool) -> Word {
+    let anchor = match x {
+        ..4.0 => "start",
+        96.0.. => "end",
+        _ => "middle",
+    };
+    Word { x: percent(x), words, anchor, is_extra }
+}
+
 /// Words below the axis: how long ago.
 fn words(window: &Window, now: i64) -> Vec<Word> {
     let past = now - window.from;
@@ -291,16 +314,15 @@ fn words(window: &Window, now: i64) -> Vec<Word> {
     let years = || (past / WORDS_MAX / 31_536_000 + 1) * 31_536_000;
     let step = round.unwrap_or_else(years);
     let now_x = window.x(now);
-    let word = |number: i64| {
-        let x = window.x(now - number * step);
+    let ago = |number: i64| {
         let words = format!("{} ago", text::rough_duration(number * step));
-        Word { x: percent(x), words, is_extra: number % 2 == 1 && past / step > 1 }
+        word(window.x(now - number * step), words, number % 2 == 1 && past / step > 1)
     };
     let fits = |number: &i64| {
         let x = window.x(now - number * step);
         x >= WORDS_APART_PERCENT / 2.0 && now_x - x >= WORDS_APART_PERCENT
     };
-    (1..=past / step).filter(fits).map(word).collect()
+    (1..=past / step).filter(fits).map(ago).collect()
 }
 
 fn summary(facts: &Facts<'_>) -> String {

@@ -205,6 +205,7 @@ fn facts(service: &Service, now: i64) -> Vec<Fact> {
     if service.locked {
         schedule.push_str(", locked: pings do not change it");
     }
+    let is_past = service.deadline.is_some_and(|deadline| deadline < now);
     let took = service.last_duration_ms.map(|ms| format!("took {},", duration(ms)));
     let facts = [
         Some(Fact { what: "Schedule", words: schedule, at: None }),
@@ -212,7 +213,7 @@ fn facts(service: &Service, now: i64) -> Vec<Fact> {
         at("Last success", "", service.last_success.filter(|at| Some(*at) != service.last_ping)),
         at("Running since", "", service.runs.running_since()),
         at("Expected", "by", service.expected),
-        at("Overdue", "after", service.deadline),
+        at("Overdue", if is_past { "since" } else { "after" }, service.deadline),
     ];
     facts.into_iter().flatten().collect()
 }
