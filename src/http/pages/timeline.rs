@@ -410,7 +410,13 @@ mod tests {
             Outage { from: NOW - 86_400_000, to: Some(NOW - 86_300_000) },
         ];
         let gaps = [Span { from: NOW - 50_000, to: NOW - 40_000 }, Span { from: 0, to: 60 }];
-        let facts = Facts { outages: &outages, gaps: &gaps, ..facts(&signals) };
+        let facts = Facts {
+            outages: &outages,
+            gaps: &gaps,
+            expected: Some(NOW - 7800),
+            deadline: Some(NOW - 7200),
+            ..facts(&signals)
+        };
         let html = Timeline::new(&facts).render().unwrap();
         assert_eq!(count(&html, "<rect class=\"outage"), 2, "what lies before it is not shown");
         assert_eq!(count(&html, ">1 h 12 min<") + count(&html, ">2 h<"), 2, "{html}");
