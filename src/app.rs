@@ -88,6 +88,8 @@ pub async fn run(invocation: Invocation) -> Result<ExitCode, AppError> {
         Invocation::Ping(ping) => Ok(exit(cli::ping::ping(*ping, Clock::system(), stop()?).await)),
         Invocation::Delete(delete) => Ok(exit(cli::delete::delete(&delete).await)),
         Invocation::List(list) => Ok(exit(cli::list::list(&list, Clock::system().now()).await)),
+        Invocation::Why(why) => Ok(exit(cli::why::why(&why).await)),
+        Invocation::Report(report) => Ok(exit(cli::report::report(&report).await)),
         Invocation::Steer(steer) => Ok(exit(cli::steer::steer(&steer).await)),
         Invocation::Import(import) => Ok(exit(cli::import::import(*import).await)),
         Invocation::Sink(options) => receive(&options, stop()?).await.map(done),
@@ -207,7 +209,8 @@ fn router(config: &Config, store: &Store, clock: &Clock, closing: &CancellationT
         base_url: config.base_url.clone(),
         closing: closing.clone(),
     };
-    http::router(Api::with_outlook(store.clone(), clock.clone(), entrance(config), outlook))
+    let api = Api::with_outlook(store.clone(), clock.clone(), entrance(config), outlook);
+    http::router(api.in_zone(config.zone.clone()))
 }
 
 async fn receive(options: &sink::Sink, stop: CancellationToken) -> Result<(), AppError> {

@@ -1,4 +1,4 @@
-//! `overdue list`, `pause` and `resume` as processes, against a real server.
+//! `overdue list`, `pause`, `resume`, `why` and `report` as processes, against a real server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/mod.rs"]
@@ -7,7 +7,7 @@ mod support;
 use std::process::Output;
 
 use serde_json::Value;
-use support::{Server, overdue};
+use support::{Server, overdue, patiently};
 use tempfile::TempDir;
 
 struct Desk {
@@ -70,6 +70,51 @@ async fn a_service_is_paused_and_resumed_by_its_name() {
         String::from_utf8_lossy(&unknown.stderr).contains("there is no service \"nobody\""),
         "{unknown:?}"
     );
+    desk.server.stop().await;
+}
+
+#[tokio::test]
+async fn why_answers_in_sentences_of_those_that_were_deleted_too() {
+    let desk = Desk::open().await;
+    let up = said(&desk.run(&["why", "backup one"]).await);
+    assert!(up.starts_with("Now, 20") && up.contains("\"backup one\" is up.\nDeadline "), "{up}");
+    let before = said(&desk.run(&["why", "backup one", "--at", "1h"]).await);
+    assert!(before.contains("there was no service \"backup one\" yet.\nMade "), "{before}");
+    said(&desk.run(&["delete", "digest"]).await);
+    let deleted: Value =
+        serde_json::from_str(&said(&desk.run(&["why", "digest", "--json"]).await)).unwrap();
+    assert_eq!(deleted["state"], "deleted");
+    for (arguments, sentence) in [
+        (["why", "nobody", "--at", "2h"], "could not say why: there is no service \"nobody\""),
+        (["why", "digest", "--at", "noon"], "could not say why: at \"noon\" is not a time"),
+    ] {
+        let output = desk.run(&arguments).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(sentence), "{output:?}");
+    }
+    desk.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_is_a_table_for_people_and_csv_for_spreadsheets() {
+    let desk = Desk::open().await;
+    assert_eq!(desk.server.get("/ping?name=%3DSUM(A1)&frequency=1D").await.status, 200);
+    patiently("a second to have passed", async {
+        while !said(&desk.run(&["report"]).await).contains("100.00 %") {}
+    })
+    .await;
+    let table = said(&desk.run(&["report"]).await);
+    assert_eq!(table.lines().count(), 7, "{table}");
+    assert!(table.lines().last().unwrap().starts_with("total "), "{table}");
+    let csv = said(&desk.run(&["report", "--csv"]).await);
+    let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 6, "{csv}");
+    assert!(lines[0].starts_with("service,outages,downtime_seconds,"), "{csv}");
+    assert!(lines[1].starts_with("'=SUM(A1),0,0,0,100.00,"), "{csv}");
+    let wrong = desk.run(&["report", "--month", "October"]).await;
+    assert_eq!(wrong.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(said.contains("month \"October\" is not one: use one like 2026-10"), "{said}");
     desk.server.stop().await;
 }
 

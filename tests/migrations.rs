@@ -137,3 +137,49 @@ async fn of_attempts_before_they_were_kept_the_last_is_known() {
     store.close().await;
     writer.await.unwrap();
 }
+
+#[tokio::test]
+async fn the_record_of_changes_begins_with_what_is_there_and_with_the_last_gap() {
+    let folder = TempDir::new().unwrap();
+    let path = left_by(
+        3,
+        &folder,
+        "INSERT INTO services (name, frequency, grace, grace_given, paused, last_ping, expected, deadline, signals) VALUES
+             ('up', 600, 60, 1, 0, 1795600800, 1795601400, 1795601460, 7),
+             ('paused', 60, 0, 0, 1, 1795600000, NULL, NULL, 1);
+         INSERT INTO alerts (id, service, kind, about, occurrence, created_at, outage_since, grace) VALUES
+             ('alr_1', 'up', 'overdue', 1795600000, 0, 1795600001, 1795600000, 60),
+             ('alr_2', 'up', 'recovered', 1795599990, 0, 1795600002, 1795600000, 60);
+         INSERT INTO monitor (id, listening_until, gap_from, gap_to, hold_until)
+             VALUES (1, 1795600800, 1795600100, 1795600200, 1795600260);",
+    )
+    .await;
+    let clock = Clock::manual(NOW);
+    let database = Database::File(path.clone());
+    let opened =
+        store::open(&database, Durability::Full, rules(), clock.clone(), Guard::alone(clock))
+            .await
+            .unwrap();
+    let writer = tokio::spawn(opened.writer.run());
+    let facts = opened.store.why(&Name::parse("up").unwrap(), NOW, NOW).await.unwrap();
+    assert_eq!(facts.changes.len(), 1);
+    assert_eq!(facts.gaps.len(), 1);
+    opened.store.close().await;
+    writer.await.unwrap();
+    let uri = format!("sqlite:{}", path.display());
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    let changes: Vec<String> = sqlx::query_scalar(
+        "SELECT service || ' ' || number || ' ' || what || ' ' || frequency || ' ' || paused || ' ' || signals
+         FROM changes ORDER BY seq",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(changes, ["up 1 known 600 0 7", "paused 1 known 60 1 1"]);
+    let outage: (i64, i64, i64) =
+        sqlx::query_as("SELECT started_at, ended_at, outage_seconds FROM outages")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(outage, (1_795_600_000, 1_795_599_990, 0), "what ran in time was no outage");
+}

@@ -13,6 +13,7 @@ mod message;
 pub mod migrate;
 mod output;
 pub mod ping;
+pub mod report;
 pub mod run;
 mod signals;
 pub mod sink;
@@ -20,6 +21,7 @@ mod spool;
 pub mod steer;
 mod teller;
 pub mod test_alert;
+pub mod why;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -50,6 +52,8 @@ enum Command {
     Ping(Box<ping::PingArgs>),
     Delete(Box<delete::DeleteArgs>),
     List(Box<list::ListArgs>),
+    Why(Box<why::WhyArgs>),
+    Report(Box<report::ReportArgs>),
     // Two commands share theirs.
     /// Expect nothing of a service until it is resumed or succeeds
     Pause(Box<steer::SteerArgs>),
@@ -82,6 +86,10 @@ pub enum Invocation {
     Delete(Box<delete::Delete>),
     /// `overdue list`.
     List(Box<list::List>),
+    /// `overdue why`.
+    Why(Box<why::Why>),
+    /// `overdue report`.
+    Report(Box<report::Report>),
     /// `overdue pause` and `overdue resume`.
     Steer(Box<steer::Steer>),
     /// `overdue import`.
@@ -141,6 +149,10 @@ pub fn parse() -> Result<Invocation, InvocationError> {
             Invocation::Delete(Box::new(delete.resolve().map_err(wrong)?))
         }
         Some(Command::List(list)) => Invocation::List(Box::new(list.resolve().map_err(wrong)?)),
+        Some(Command::Why(why)) => Invocation::Why(Box::new(why.resolve().map_err(wrong)?)),
+        Some(Command::Report(report)) => {
+            Invocation::Report(Box::new(report.resolve().map_err(wrong)?))
+        }
         Some(Command::Pause(steer)) => {
             Invocation::Steer(Box::new(steer.resolve(steer::Verb::Pause).map_err(wrong)?))
         }

@@ -196,6 +196,9 @@ pub const CHANGES_TRIM_ROWS: i64 = 1000;
 /// Gaps in the monitor's own attention that are kept, the newest.
 pub const GAPS_ROWS_MAX: i64 = 10_000;
 
+/// The longest text that is read as a time.
+pub const WHEN_BYTES_MAX: usize = 64;
+
 /// Signals before a second that `why` decides again, the last ones.
 pub const WHY_PINGS_MAX: i64 = 200;
 
@@ -208,7 +211,7 @@ pub const WHY_ALERTS_READ_MAX: i64 = 20;
 /// Rows of attempts of one delivery that a sentence tells of, the last ones.
 pub const WHY_ATTEMPTS_MAX: usize = 10;
 
-/// Gaps around a second that `why` looks at.
+/// Gaps before a second that `why` looks at, the last ones.
 pub const WHY_GAPS_MAX: i64 = 10;
 
 /// Outages of one service that a report counts in a month: one a minute and more.

@@ -222,7 +222,12 @@ pub fn exact_time(second: i64, today: Option<i64>, zone: &TimeZone) -> String {
     then.strftime(format).to_string()
 }
 
-/// The same with the zone's name, as in `02:00 UTC`.
+/// The month of a second, as in `2026-10`.
+pub fn month(second: i64, zone: &TimeZone) -> String {
+    at(second).to_zoned(zone.clone()).strftime("%Y-%m").to_string()
+}
+
+/// [`clock_time`] with the zone's name, as in `02:00 UTC`.
 pub(super) fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
     format!("{} {}", clock_time(second, now, zone), zone_name(second, zone))
 }

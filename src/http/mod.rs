@@ -13,10 +13,12 @@ mod ping;
 mod primary;
 mod problem;
 mod query;
+mod report;
 mod routes;
 mod server;
 mod services;
 mod sink;
+mod why;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 pub use caller::Caller;
+use jiff::tz::TimeZone;
 pub use pages::Outlook;
 pub use problem::Problem;
 pub use routes::{Access, Route};
@@ -48,6 +51,7 @@ struct Parts {
     door: keys::Door,
     client_ip_header: Option<String>,
     pages: pages::Pages,
+    zone: TimeZone,
 }
 
 /// Who is served.
@@ -71,8 +75,17 @@ impl Api {
     pub fn with_outlook(store: Store, clock: Clock, entrance: Entrance, outlook: Outlook) -> Self {
         let Entrance { open, keys, client_ip_header } = entrance;
         let pages = pages::Pages::new(outlook, &keys);
-        let door = keys::Door::new(keys);
-        Self(Arc::new(Parts { store, clock, open, door, client_ip_header, pages }))
+        let (door, zone) = (keys::Door::new(keys), TimeZone::UTC);
+        Self(Arc::new(Parts { store, clock, open, door, client_ip_header, pages, zone }))
+    }
+
+    /// The same with times that it tells, and is told of, in `zone`; before it is cloned.
+    #[must_use]
+    pub fn in_zone(mut self, zone: TimeZone) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.zone = zone;
+        }
+        self
     }
 }
 

@@ -6,7 +6,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
 use super::pages::{self, assets, dashboard, form, login};
-use super::{Api, alerts, health, ping, services};
+use super::{Api, alerts, health, ping, report, services, why};
 use crate::config::KeyKind;
 
 /// What a route asks of its caller.
@@ -75,6 +75,8 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::POST], "/api/v1/services/{name}/resume", Access::ADMIN, services::resume),
         entry(&[Method::GET], "/api/v1/services/{name}/pings", Access::READ, services::pings),
         entry(&[Method::GET], "/api/v1/services/{name}/outages", Access::READ, alerts::outages),
+        entry(&[Method::GET], "/api/v1/services/{name}/why", Access::READ, why::why),
+        entry(&[Method::GET], "/api/v1/report", Access::READ, report::report),
         entry(&[Method::GET], "/api/v1/alerts", Access::READ, alerts::list),
         entry(&[Method::GET], "/api/v1/alerts/{id}", Access::READ, alerts::one),
         entry(&[Method::POST], "/api/v1/alerts/{id}/retry", Access::ADMIN, alerts::retry),

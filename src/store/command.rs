@@ -20,10 +20,6 @@ pub(super) type ReadJob = Box<
 >;
 
 /// What the writer can be asked. The first four share transactions, the others have their own.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of that kind, and a box would cost each"
-)]
 pub(super) enum Command {
     Ping { ping: Ping, reply: Reply<Steered> },
     Delete { name: Name, at: i64, by: Origin, reply: Reply<()> },

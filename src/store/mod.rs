@@ -16,6 +16,7 @@ mod outages;
 mod raise;
 mod reads;
 mod record;
+mod report;
 mod retry;
 mod rows;
 mod schema;
@@ -30,6 +31,7 @@ mod why;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use alerts::{
     AlertSeen, AlertsPage, AlertsWanted, AttemptSeen, DeliverySeen, DeliveryState, OutageSeen,
@@ -227,6 +229,7 @@ pub struct Store {
     /// `None` in memory.
     path: Option<PathBuf>,
     closing: CancellationToken,
+    rules: Arc<Rules>,
 }
 
 impl Store {
@@ -333,6 +336,11 @@ impl Store {
     /// That the store cannot do it now.
     pub async fn purge(&self, before: i64) -> Result<u64, StoreError> {
         self.ask(|reply| Command::Purge { before, reply }).await
+    }
+
+    /// Which alerts go where.
+    pub fn routes(&self) -> &[Route] {
+        &self.rules.routes
     }
 
     /// Changes whenever alerts were raised.

@@ -117,6 +117,7 @@ pub async fn open(
     clock: Clock,
     guard: Guard,
 ) -> Result<Opened, OpenError> {
+    let rules = Arc::new(rules);
     let Located { options, path, lock, is_new } = locate(database, durability, &guard)?;
     let begun = if let Some(term) = guard.term() {
         let started = start(&options, path.as_deref(), &rules).await;
@@ -151,7 +152,7 @@ pub async fn open(
         complaint: String::new(),
         path: path.clone(),
         flying: HashSet::new(),
-        rules: Arc::new(rules),
+        rules: Arc::clone(&rules),
         options,
         in_memory: path.is_none(),
         file,
@@ -170,6 +171,7 @@ pub async fn open(
             guard,
             path: path.clone(),
             closing,
+            rules,
         },
         writer,
         lock,

@@ -12,11 +12,13 @@ use super::batch::execute;
 use super::rows::{self, Unreadable};
 use super::sql::record as sql;
 use crate::core::change::{Changed, Watch, What};
+use crate::core::frequency::Frequency;
 use crate::core::limits::{
     CHANGES_OF_SERVICE_MAX, CHANGES_ROWS_MAX, CHANGES_TRIM_ROWS, GAPS_ROWS_MAX,
 };
 use crate::core::listening::{Gap, Listening, Span};
 use crate::core::name::Name;
+use crate::core::schedule::Schedule;
 
 /// How many changes there are.
 pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
@@ -70,13 +72,13 @@ fn values(service: &Name, number: i64, changed: &Changed) -> Value {
             watch.as_ref().map(|watch| &watch.schedule),
             watch.as_ref().and_then(|watch| watch.schedule.cron()),
         );
-        let frequency = schedule.and_then(|schedule| schedule.frequency());
+        let frequency = schedule.and_then(Schedule::frequency);
         values.extend([
-            json!(frequency.map(|frequency| frequency.seconds())),
+            json!(frequency.map(Frequency::seconds)),
             json!(cron.map(|cron| cron.pattern.as_str())),
             json!(cron.map(|cron| cron.zone.as_str())),
             json!(watch.as_ref().map(|watch| watch.grace.seconds())),
-            json!(watch.as_ref().and_then(|watch| watch.max_runtime).map(|most| most.seconds())),
+            json!(watch.as_ref().and_then(|watch| watch.max_runtime).map(Frequency::seconds)),
         ]);
     }
     values.extend([
@@ -93,14 +95,14 @@ pub(super) async fn changes(
     name: &Name,
 ) -> Result<Vec<Changed>, sqlx::Error> {
     let found = sqlx::query(sql::CHANGES_OF).bind(name.as_str()).fetch_all(connection).await?;
-    let mut changes = Vec::with_capacity(found.len());
+    let mut kept = Vec::with_capacity(found.len());
     for row in &found {
         match changed(row) {
-            Ok(changed) => changes.push(changed),
+            Ok(changed) => kept.push(changed),
             Err(reason) => debug!(%reason, "a change cannot be read; it is left out"),
         }
     }
-    Ok(changes)
+    Ok(kept)
 }
 
 /// Up to `rows_max` gaps that began by `to` and whose hold ended at `from` or later, in their order.

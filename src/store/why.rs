@@ -56,7 +56,7 @@ async fn facts(
             .await?,
         told: told(connection, sql::ALERTS_BEFORE, &name, at).await?,
         told_later: told(connection, sql::ALERTS_AFTER, &name, at).await?,
-        gaps: record::gaps(connection, at, at, WHY_GAPS_MAX).await?,
+        gaps: record::gaps(connection, i64::MIN, at, WHY_GAPS_MAX).await?,
         name,
     })
 }
@@ -125,7 +125,9 @@ impl From<DeliverySeen> for Sent {
         let standing = match (seen.state, seen.next_attempt) {
             (DeliveryState::Delivered, _) => Standing::Delivered,
             (DeliveryState::Pending, Some(at)) => Standing::Pending(at),
-            (DeliveryState::Pending | DeliveryState::GivenUp, _) => Standing::GivenUp(seen.last_error),
+            (DeliveryState::Pending | DeliveryState::GivenUp, _) => {
+                Standing::GivenUp(seen.last_error)
+            }
         };
         let tried = seen.attempts.into_iter().map(Tried::from).collect();
         Self { destination: seen.destination, standing, tried }

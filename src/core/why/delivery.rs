@@ -7,26 +7,28 @@ use crate::core::limits::WHY_ATTEMPTS_MAX;
 use crate::core::name::Name;
 
 /// What became of `told`, a sentence for each destination that is or was to hear of it.
-pub(super) fn sentences(told: &Told, routes: &[Route], times: &Times<'_>) -> Vec<String> {
-    let mut sentences: Vec<String> = told.sent.iter().map(|sent| one(sent, times)).collect();
+pub(super) fn sentences(told: &Told, times: &Times<'_>) -> Vec<String> {
     if told.sent.is_empty() {
-        sentences.push(if routes.is_empty() {
-            "It went to nobody: no destination is set.".to_owned()
-        } else {
-            "It went to nobody: no destination was to be told.".to_owned()
-        });
+        return vec!["It went to nobody.".to_owned()];
     }
-    let others = routes
-        .iter()
-        .filter(|route| told.sent.iter().all(|sent| sent.destination != route.destination));
-    sentences.extend(others.map(|route| {
+    told.sent.iter().map(|sent| one(sent, times)).collect()
+}
+
+/// Which destinations were not to hear of `told`, and why, as they are set now.
+pub(super) fn others(told: &Told, routes: &[Route]) -> Vec<String> {
+    if routes.is_empty() && told.sent.is_empty() {
+        return vec!["No destination is set.".to_owned()];
+    }
+    let is_told =
+        |route: &&Route| told.sent.iter().any(|sent| sent.destination == route.destination);
+    let others = routes.iter().filter(|route| !is_told(route));
+    let sentence = |route: &Route| {
         let why = refusal(route, &told.alert.service, told.alert.kind).unwrap_or_else(|| {
-            "by the settings of now it would be told; then it was not set, or set otherwise"
-                .to_owned()
+            "it is set to be told now, and was not set so when the alert was raised".to_owned()
         });
         format!("Not to {}: {why}.", route.destination)
-    }));
-    sentences
+    };
+    others.map(sentence).collect()
 }
 
 /// Who would be told of an alert of `kind` by the settings of now.
@@ -52,6 +54,9 @@ pub(super) fn would_be_told(name: &Name, kind: Kind, routes: &[Route]) -> Vec<St
 /// Why an alert of `kind` about `name` does not go this way; `None`: it does.
 pub(super) fn refusal(route: &Route, name: &Name, kind: Kind) -> Option<String> {
     if !route.takes_service(name) {
+        if route.patterns.is_empty() {
+            return Some("it is told of other services".to_owned());
+        }
         return Some(format!("its services are {}", route.patterns.join(", ")));
     }
     if !route.kinds.contains(&kind) {

@@ -9,7 +9,6 @@ use crate::core::ping::{self, Ping};
 use crate::core::service::Service;
 
 /// What a service was at a second.
-#[expect(clippy::large_enum_variant, reason = "there is one of them in an answer")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then {
     /// It was not there yet; this has made it.

@@ -6,7 +6,7 @@ use super::then::{Loss, Then, then};
 use super::{Facts, Heard, Setting, Told, delivery};
 use crate::core::alert::{Kind, Reason};
 use crate::core::change::{Changed, Watch, What};
-use crate::core::limits::WHY_ALERTS_MAX;
+use crate::core::limits::{TIME_SECONDS_MAX, WHY_ALERTS_MAX};
 use crate::core::listening::Gap;
 use crate::core::schedule::Schedule;
 use crate::core::service::{Service, Status};
@@ -29,16 +29,15 @@ pub fn sentences(facts: &Facts, setting: &Setting<'_>) -> Vec<String> {
     let times = Times { zone: setting.zone, today: facts.at };
     let name = format!("{:?}", facts.name.as_str());
     let when = text::exact_time(facts.at, None, setting.zone);
-    let is_now = facts.at == facts.now;
-    let (lead, be) = if is_now { ("Now, ", "is") } else { ("", "was") };
-    let lead = format!("{lead}{when}");
+    let be = if facts.at == facts.now { "is" } else { "was" };
+    let lead = if facts.at == facts.now { format!("Now, {when}") } else { when };
     let then = then(facts);
     let mut said = Vec::new();
     match &then {
         Then::NotYet(made) => {
             said.push(format!("{lead}: there {be} no service {name} yet."));
             said.push(change(made, &times));
-            return said;
+            said
         }
         Then::Gone(deleted) => {
             said.push(format!("{lead}: there {be} no service {name}, so nothing {be} expected."));
@@ -46,7 +45,7 @@ pub fn sentences(facts: &Facts, setting: &Setting<'_>) -> Vec<String> {
             if let Some(made) = facts.changes.iter().find(|changed| changed.at > facts.at) {
                 said.push(format!("Later: {}", change(made, &times)));
             }
-            return said;
+            said
         }
         Then::Unknown(loss) => {
             said.push(format!(
@@ -71,26 +70,33 @@ pub fn sentences(facts: &Facts, setting: &Setting<'_>) -> Vec<String> {
     }
 }
 
+/// `has`, of the present, or `had`.
+fn have(facts: &Facts) -> &'static str {
+    if facts.at == facts.now { "has" } else { "had" }
+}
+
 /// The status, as the end of a sentence.
 fn state(service: &Service, facts: &Facts, times: &Times<'_>) -> String {
     let at = facts.at;
     let deadline = service.deadline.map(|deadline| times.at(deadline)).unwrap_or_default();
     let words = match service.status(at) {
-        Status::Paused => "paused: nothing was expected, and no alert was to come.".to_owned(),
+        Status::Paused => "paused: nothing is expected until it is resumed or succeeds.".to_owned(),
         Status::Waiting if service.deadline.is_none() => {
             "waiting for its first ping: nothing is expected before that.".to_owned()
         }
         Status::Waiting => "waiting for its first ping.".to_owned(),
         Status::Overdue => {
-            let late = at - service.deadline.unwrap_or(at);
-            format!("overdue since {deadline}, by {}.", text::rough_duration(late))
+            let late = text::rough_duration(at - service.deadline.unwrap_or(at));
+            format!("overdue, for {late}: its deadline, {deadline}, {} passed.", have(facts))
         }
         Status::Failed => "failed: its last run did not end well.".to_owned(),
-        Status::Late => format!("late, and not overdue: its grace was to end {deadline}."),
-        Status::Up => "up: its deadline had not passed.".to_owned(),
+        Status::Late => format!("late, and not overdue: its grace ends {deadline}."),
+        Status::Up => "up.".to_owned(),
     };
     match service.runs.running_since() {
-        Some(since) => format!("{words} A run was open since {}.", times.at(since)),
+        Some(since) => {
+            format!("{words} A run began {} and {} not ended.", times.at(since), have(facts))
+        }
         None => words,
     }
 }
@@ -122,7 +128,8 @@ fn deadline(service: &Service, facts: &Facts, times: &Times<'_>) -> Option<Strin
             }
         });
     }
-    let expected = service.expected?;
+    let expected = service.expected.filter(|expected| deadline == with_grace(service, *expected));
+    let Some(expected) = expected else { return Some(format!("Deadline {shown}.")) };
     let resumed = facts.changes.iter().rfind(|changed| changed.at <= facts.at);
     let resumed = resumed.filter(|changed| !changed.by_ping && changed.expected == Some(expected));
     let from = match (service.last_ping, resumed) {
@@ -138,12 +145,17 @@ fn deadline(service: &Service, facts: &Facts, times: &Times<'_>) -> Option<Strin
     Some(match &service.schedule {
         Schedule::Every(every) => format!("Deadline {shown}: {from} + frequency {every}{grace}."),
         Schedule::Cron(cron) => format!(
-            "Deadline {shown}: {from}, the occurrence of {} ({}) to follow is {}{grace}.",
+            "Deadline {shown}: {from}; the occurrence of {} ({}) that follows is {}{grace}.",
             cron.pattern.as_str(),
             cron.zone.as_str(),
             times.at(expected)
         ),
     })
+}
+
+/// The deadline that follows where a ping is expected at the second `expected`.
+fn with_grace(service: &Service, expected: i64) -> i64 {
+    (expected + service.grace.seconds()).min(TIME_SECONDS_MAX)
 }
 
 /// What in the row no ping and no change has put there, where that can be known.
@@ -159,12 +171,11 @@ fn by_hand(service: &Service, facts: &Facts, times: &Times<'_>) -> Option<String
         ));
     }
     let (expected, deadline) = (service.expected?, service.deadline?);
-    let follows = (expected + service.grace.seconds()).min(crate::core::limits::TIME_SECONDS_MAX);
+    let follows = with_grace(service, expected);
     let is_of_row = service.deadline == row.deadline && service.expected == row.expected;
     (is_of_row && !service.is_running() && deadline != follows).then(|| {
         format!(
-            "What was expected {}, with the grace, gives {}: the row was edited by hand, or a start that opened no run brought another schedule.",
-            times.at(expected),
+            "What is expected, with its grace, gives {}: the row was edited by hand, or a start that opened no run has brought another schedule.",
             times.at(follows)
         )
     })
@@ -197,9 +208,12 @@ fn lost(loss: Loss, facts: &Facts, times: &Times<'_>) -> String {
         }
         Loss::HistoryBegins(at) => format!("The history that is kept begins {}.", times.at(at)),
         Loss::NoHistory => "No history of it is kept.".to_owned(),
+        Loss::NoRecord if !facts.changes.is_empty() => {
+            "There is no such service now, and it was not deleted by the program: it was deleted or renamed by hand, when cannot be known.".to_owned()
+        }
         Loss::NoRecord => match facts.changes_since {
             Some(since) => format!(
-                "There is no such service now, and the record of changes, which begins {}, does not say when it went: it was deleted before that, or by hand.",
+                "There is no such service now, and the record of changes, which begins {}, does not hold it: it went before that, or was deleted by hand.",
                 times.at(since)
             ),
             None => "There is no such service now, and no change is on record.".to_owned(),
@@ -284,15 +298,21 @@ fn told(
         }
     }
     let skipped = present.len().saturating_sub(WHY_ALERTS_MAX);
-    let word = if is_told || service.is_none() { "" } else { "The last before: " };
+    let is_present = is_told || service.is_none();
+    let word = if is_present { "" } else { "Before: " };
+    let last = present.last().map(|told| told.seq);
     for told in present.into_iter().skip(skipped) {
         said.push(format!("{word}{}", raised(told, times)));
-        said.extend(delivery::sentences(told, setting.routes, times));
+        said.extend(delivery::sentences(told, times));
+        if is_present && Some(told.seq) == last {
+            said.extend(delivery::others(told, setting.routes));
+        }
     }
     if let Some(next) = facts.told_later.first() {
         said.push(format!("Later: {}", raised(next, times)));
         if is_due && !is_told {
-            said.extend(delivery::sentences(next, setting.routes, times));
+            said.extend(delivery::sentences(next, times));
+            said.extend(delivery::others(next, setting.routes));
         }
     }
     said
@@ -327,7 +347,8 @@ fn untold(service: &Service, facts: &Facts, is_due: bool, times: &Times<'_>) -> 
         return None;
     }
     if !is_due {
-        return Some("No alert was due: its deadline had not passed.".to_owned());
+        let be = if facts.at == facts.now { "is" } else { "was" };
+        return Some(format!("No alert {be} due: its deadline {} not passed.", have(facts)));
     }
     let deadline = service.deadline?;
     if let Some(gap) = facts.gaps.iter().rfind(|gap| gap.holds(service, deadline, facts.at)) {
