@@ -73,9 +73,6 @@ pub const SERVICE_OUTAGES_SHOWN: usize = 20;
 /// Occurrences of a cron expression that a service's page foretells.
 pub const NEXT_OCCURRENCES_SHOWN: usize = 3;
 
-/// Pages of services that are watched live at a time.
-pub const LIVE_PAGES_MAX: usize = 200;
-
 /// How often such a page's service is looked at.
 pub const LIVE_LOOK_MS: u64 = 1000;
 
@@ -84,9 +81,6 @@ pub const LIVE_SECTIONS_EVERY_SECONDS: u64 = 30;
 
 /// Sections that wait for a browser to take them.
 pub const LIVE_SECTIONS_WAITING_MAX: usize = 8;
-
-/// After how long a browser whose connection was lost asks again.
-pub const LIVE_RETRY_MS: u64 = 2000;
 
 /// What is kept of a ping's log: its end.
 pub const LOG_BYTES_MAX: usize = 10_000;
@@ -449,3 +443,51 @@ pub const FORM_BYTES_MAX: usize = 8 * 1024;
 
 /// The longest path that a login or a form leads back to.
 pub const BACK_BYTES_MAX: usize = 2048;
+
+/// Services on one page.
+pub const PAGE_ROWS: usize = 50;
+
+/// Services of which all are looked at for their order, their numbers and the folds of their names; of more, indexes tell.
+pub const OUTLINE_SERVICES_MAX: usize = 5000;
+
+/// Services that a search finds; of more, the first found are shown.
+pub const SEARCH_FOUND_MAX: usize = 1000;
+
+/// The longest text that is searched for: a name's length.
+pub const SEARCH_BYTES_MAX: usize = NAME_BYTES_MAX;
+
+/// Services that share the beginning of their names before they are folded into one row.
+pub const FOLD_SERVICES_MIN: usize = 8;
+
+/// Services above which names are folded: fewer can be seen at a glance.
+pub const FOLDED_ABOVE_SERVICES: usize = 20;
+
+/// Signals of a service that are looked at for its last runs and its usual duration.
+pub const RUN_SIGNALS_LOOKED_AT_MAX: i64 = 100;
+
+/// Runs of a service that a row shows.
+pub const RUNS_SHOWN_MAX: usize = 30;
+
+/// The newest deliveries among which the last attempt is looked for.
+pub const DELIVERIES_LOOKED_AT_MAX: i64 = 100;
+
+/// Pages of a kind (of all services, of one) that are watched live at a time.
+pub const LIVE_PAGES_MAX: usize = 256;
+
+/// How often the database is asked whether it has changed, while somebody watches.
+pub const LIVE_POLL_MS: u64 = 100;
+
+/// The time between two updates of a page that is watched.
+pub const LIVE_UPDATE_MS: u64 = 1000;
+
+/// How long a page that is watched goes without being looked at afresh: time alone changes some things.
+pub const LIVE_REFRESH_SECONDS_MAX: i64 = 5;
+
+/// Updates that wait for a browser that reads slowly.
+pub const LIVE_EVENTS_WAITING_MAX: usize = 4;
+
+/// After how long a browser tries again to watch.
+pub const LIVE_RETRY_MS: u64 = 1000;
+
+/// Without a sweep for longer than this a page says so.
+pub const PAGE_SWEEP_SECONDS_MAX: i64 = 3;

@@ -102,6 +102,46 @@ impl Status {
     }
 }
 
+/// What of a service its status follows from.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signs {
+    /// Whether nothing is expected of it.
+    pub paused: bool,
+    /// Whether the last run failed.
+    pub failed: bool,
+    /// Whether it has ever pinged.
+    pub pinged: bool,
+    /// Whether a run is open.
+    pub running: bool,
+    /// When the next ping is expected.
+    pub expected: Option<i64>,
+    /// When silence counts.
+    pub deadline: Option<i64>,
+}
+
+impl Signs {
+    /// The status at `now`. The view `status` repeats this rule in SQL; a test holds the two equal.
+    pub fn status(&self, now: i64) -> Status {
+        if self.paused {
+            Status::Paused
+        } else if self.deadline.is_some_and(|deadline| deadline < now) {
+            Status::Overdue
+        } else if self.failed {
+            Status::Failed
+        } else if !self.pinged && !self.running {
+            Status::Waiting
+        } else if self.deadline.is_some()
+            && !self.running
+            && self.expected.is_some_and(|expected| expected < now)
+        {
+            Status::Late
+        } else {
+            Status::Up
+        }
+    }
+}
+
 impl Service {
     /// A service of which nothing is known but its name and its schedule.
     pub fn new(name: Name, schedule: Schedule, grace: Grace) -> Self {
@@ -128,24 +168,17 @@ impl Service {
         }
     }
 
-    /// The status at `now`. The view `status` repeats this rule in SQL; a test holds the two equal.
+    /// The status at `now`.
     pub fn status(&self, now: i64) -> Status {
-        if self.paused {
-            Status::Paused
-        } else if self.deadline.is_some_and(|deadline| deadline < now) {
-            Status::Overdue
-        } else if self.failed {
-            Status::Failed
-        } else if self.last_ping.is_none() && !self.is_running() {
-            Status::Waiting
-        } else if self.deadline.is_some()
-            && !self.is_running()
-            && self.expected.is_some_and(|expected| expected < now)
-        {
-            Status::Late
-        } else {
-            Status::Up
-        }
+        let signs = Signs {
+            paused: self.paused,
+            failed: self.failed,
+            pinged: self.last_ping.is_some(),
+            running: self.is_running(),
+            expected: self.expected,
+            deadline: self.deadline,
+        };
+        signs.status(now)
     }
 
     /// Whether a run is open.

@@ -5,7 +5,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
-use super::pages::{self, assets, dashboard, form, login};
+use super::pages::{self, assets, dashboard, events, form, login};
 use super::{Api, alerts, health, ping, report, services, why};
 use crate::config::KeyKind;
 
@@ -98,6 +98,7 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::GET], "/services/{name}/events", Access::PAGE, pages::service::events),
         entry(&[Method::GET], "/alerts", Access::PAGE, pages::alerts::page),
         entry(&[Method::POST], "/alerts/{id}/retry", Access::FORM, pages::alerts::retry),
+        entry(&[Method::GET], "/events", Access::PAGE, events::stream),
         entry(&[Method::POST], "/services/{name}/pause", Access::FORM, form::pause),
         entry(&[Method::POST], "/services/{name}/resume", Access::FORM, form::resume),
         entry(&[Method::POST], "/services/{name}/delete", Access::FORM, form::delete),

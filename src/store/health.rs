@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// No commit is being waited for, or no sweep was made yet.
 const NONE: i64 = i64::MAX;
@@ -14,11 +15,16 @@ pub struct Health(Arc<Signs>);
 struct Signs {
     trying_since: AtomicI64,
     swept_at: AtomicI64,
+    commit_us: AtomicI64,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self(Arc::new(Signs { trying_since: AtomicI64::new(NONE), swept_at: AtomicI64::new(NONE) }))
+        Self(Arc::new(Signs {
+            trying_since: AtomicI64::new(NONE),
+            swept_at: AtomicI64::new(NONE),
+            commit_us: AtomicI64::new(NONE),
+        }))
     }
 }
 
@@ -34,6 +40,11 @@ impl Health {
         Some(self.0.swept_at.load(Ordering::Relaxed)).filter(|at| *at != NONE)
     }
 
+    /// How long the last commit of a batch took, in microseconds; `None` before the first.
+    pub fn commit_us(&self) -> Option<i64> {
+        Some(self.0.commit_us.load(Ordering::Relaxed)).filter(|us| *us != NONE)
+    }
+
     /// A commit is tried at `now`.
     pub(super) fn begins(&self, now: i64) {
         // Only the writer writes here, so the first of several tries stays.
@@ -45,6 +56,12 @@ impl Health {
     /// A commit has succeeded.
     pub(super) fn succeeded(&self) {
         self.0.trying_since.store(NONE, Ordering::Relaxed);
+    }
+
+    /// A batch was committed, which took so long.
+    pub(super) fn committed(&self, took: Duration) {
+        let us = i64::try_from(took.as_micros()).unwrap_or(NONE - 1);
+        self.0.commit_us.store(us, Ordering::Relaxed);
     }
 
     /// A sweep of `now` has succeeded.

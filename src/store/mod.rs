@@ -5,6 +5,7 @@
 
 mod alerts;
 mod batch;
+mod board;
 mod command;
 mod errors;
 mod guard;
@@ -28,6 +29,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod why;
+mod witness;
 mod writer;
 
 use std::path::PathBuf;
@@ -36,6 +38,9 @@ use std::sync::Arc;
 pub use alerts::{
     AlertSeen, AlertsPage, AlertsWanted, AttemptSeen, DeliverySeen, DeliveryState, OutageSeen,
     OutagesPage,
+};
+pub use board::{
+    Fate, LastDelivery, Outlined, Overview, Place, Run, Shown, Tally, Told, Walk, rank,
 };
 use command::Command;
 pub use guard::Guard;
@@ -50,6 +55,7 @@ use sqlx::SqlitePool;
 pub use sweep::SweepFor;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+pub use witness::Witness;
 pub use writer::Writer;
 
 use crate::core::alert::{Alert, Route};

@@ -57,6 +57,7 @@ macro_rules! of_the_forgotten {
 }
 
 pub(super) mod alerts;
+pub(super) mod pages;
 pub(super) mod record;
 
 statements! {

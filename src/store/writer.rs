@@ -173,7 +173,9 @@ impl Writer {
         let mut batch = Batch::read(&mut transaction, run, &rules, services, self.archive).await?;
         let answers = batch.decide(run, now);
         let done = batch.write(&mut transaction, &self.flying).await?;
+        let asked = std::time::Instant::now();
         transaction.commit().await?;
+        self.health.committed(asked.elapsed());
         self.health.succeeded();
         if is_stale {
             listening::log(before, next);

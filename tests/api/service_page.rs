@@ -66,7 +66,7 @@ async fn send_form(house: &House, from: &Page, target: &str, fields: &str) -> (u
 
 /// A name as a path carries it.
 fn in_path(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[tokio::test]

@@ -5,14 +5,21 @@
 
 pub(super) mod alerts;
 pub(super) mod assets;
+mod board;
 mod chart;
 pub(super) mod dashboard;
+pub(super) mod events;
+mod folds;
 pub(super) mod form;
+mod live;
 pub(super) mod login;
+mod rows;
 pub(super) mod service;
 pub(super) mod session;
 mod timeline;
 mod told;
+mod vitals;
+mod words;
 
 use std::sync::Arc;
 
@@ -56,12 +63,14 @@ pub(super) struct Pages {
     pub(super) sessions: session::Sessions,
     /// Room for the pages of services that are watched live.
     watched: Arc<Semaphore>,
+    live: live::Live,
 }
 
 impl Pages {
     pub(super) fn new(outlook: Outlook, keys: &Keys) -> Self {
         let watched = Arc::new(Semaphore::new(LIVE_PAGES_MAX));
-        Self { outlook, sessions: session::Sessions::new(keys), watched }
+        let sessions = session::Sessions::new(keys);
+        Self { outlook, sessions, watched, live: live::Live::default() }
     }
 }
 
@@ -71,7 +80,7 @@ fn zone() -> TimeZone {
 }
 
 /// What the icon of a page's tab shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Icon {
     /// Something is overdue or has failed.
     Bad,
