@@ -3,7 +3,7 @@
 //! In reading order, each importing only from those above it:
 //!
 //! - [`core`]: the rules. No I/O, no clock.
-//! - [`clock`], [`config`], [`telemetry`]: the only reader of the time, every setting, logs.
+//! - [`clock`], [`config`], [`telemetry`], [`metrics`]: the only reader of the time, every setting, logs, counts.
 //! - [`store`]: all SQL, and the one writer.
 //! - [`sweeper`], [`alerting`], [`cluster`]: the loops that raise alerts, deliver them, and know who may. They meet only in
 //!   the store.
@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod http;
+pub mod metrics;
 pub mod store;
 pub mod sweeper;
 pub mod telemetry;

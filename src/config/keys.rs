@@ -106,6 +106,11 @@ impl Keys {
         if errors.is_empty() { Ok(keys) } else { Err(ConfigError(errors)) }
     }
 
+    /// Every key.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
     /// Whether there are none, so that nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -491,3 +491,15 @@ pub const LIVE_RETRY_MS: u64 = 1000;
 
 /// Without a sweep for longer than this a page says so.
 pub const PAGE_SWEEP_SECONDS_MAX: i64 = 3;
+
+/// Characters of a name that a badge shows.
+pub const BADGE_NAME_CHARS_MAX: usize = 40;
+
+/// Services that have series of their own in the metrics; those beyond are counted.
+pub const METRICS_SERVICES_MAX: usize = 5000;
+
+/// Services that one read counts.
+pub const CENSUS_PAGE_ROWS_MAX: i64 = 20_000;
+
+/// Reads that one census takes at most.
+pub const CENSUS_PAGES_MAX: usize = 1000;

@@ -19,6 +19,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// The word of every role.
+    pub const WORDS: [&'static str; 4] = ["alone", "primary", "replica", "unknown"];
+
     /// Whether it may write.
     pub fn may_write(&self) -> bool {
         matches!(self, Self::Alone | Self::Primary)

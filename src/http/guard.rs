@@ -24,15 +24,23 @@ const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "fly-client-ip
 /// Lets a request through to a route that asks for `access`, with its [`Caller`] as an extension, or says why not.
 pub(super) async fn admit(
     State((api, access)): State<(Api, Access)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     if access.page {
         return admit_to_page(&api, access, request, next).await;
     }
+    let response = admitted(&api, access, request, next).await;
+    if access == Access::PING || access == Access::DIALECT {
+        api.0.store.metrics().answer(response.status().as_u16());
+    }
+    response
+}
+
+async fn admitted(api: &Api, access: Access, mut request: Request, next: Next) -> Response {
     let was_replayed = primary::was_replayed(request.headers());
     let guard = api.0.store.guard();
-    let mut admitted = caller(&api, access, request.headers(), request.uri(), request.extensions());
+    let mut admitted = caller(api, access, request.headers(), request.uri(), request.extensions());
     if access.writes && admitted.is_ok() {
         admitted = primary::permit(guard, was_replayed).await.and(admitted);
     }
@@ -155,7 +163,7 @@ fn caller(
 
 /// Refuses what a proxy passed on. A Host that is not loopback tells of one too, or of a page that had its own name
 /// resolved to this machine (DNS rebinding).
-fn refuse_proxied(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+pub(super) fn refuse_proxied(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     match proxied(headers, uri) {
         Some(sign) => Err(Problem::Forbidden(format!(
             "this server answers its own machine only, and the request has {sign}: set a key (OVERDUE_PING_KEY, OVERDUE_READ_KEY, OVERDUE_ADMIN_KEY) or OVERDUE_OPEN=true to serve others"

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Api;
 use crate::core::limits::READY_COMMIT_SECONDS_MAX;
 use crate::core::role::Role;
+use crate::store::Store;
 
 /// `GET /healthz`
 pub(super) async fn healthz() -> impl IntoResponse {
@@ -30,6 +31,12 @@ struct Readiness {
     detail: Option<String>,
 }
 
+/// How long ago it was, at most, that what is stored here was written; `None` where that cannot be read.
+pub(super) async fn lag_seconds(store: &Store, now: i64) -> Option<i64> {
+    let heard = store.listening_until().await.ok().flatten()?;
+    Some(if store.guard().role().may_write() { 0 } else { (now - heard).max(0) })
+}
+
 /// `GET /readyz`
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let (store, now) = (&api.0.store, api.0.clock.now());
@@ -45,13 +52,12 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
         }
         (_, Ok(schema)) => schema.difference(),
     };
-    let heard = store.listening_until().await.ok().flatten();
     let readiness = Readiness {
         ready: detail.is_none(),
         role: role.as_str(),
         primary: role.elsewhere().map(str::to_owned),
         role_age_seconds: store.guard().age_seconds(),
-        lag_seconds: heard.map(|heard| if role.may_write() { 0 } else { (now - heard).max(0) }),
+        lag_seconds: lag_seconds(store, now).await,
         detail,
     };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

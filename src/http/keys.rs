@@ -8,19 +8,22 @@ use axum::http::{HeaderMap, Uri, header};
 
 use super::problem::Problem;
 use super::query::Query;
-use crate::config::{KeyKind, Keys};
+use crate::config::{Key, KeyKind, Keys};
 use crate::core::limits::{WRONG_KEY_ADDRESSES_MAX, WRONG_KEYS_MAX, WRONG_KEYS_SECONDS};
+use crate::metrics::Metrics;
 
 /// The keys that there are, and the wrong ones that were shown lately.
 #[derive(Debug)]
 pub(super) struct Door {
     keys: Keys,
     wrong: WrongKeys,
+    metrics: Metrics,
 }
 
 impl Door {
-    pub(super) fn new(keys: Keys) -> Self {
-        Self { keys, wrong: WrongKeys::default() }
+    pub(super) fn new(keys: Keys, metrics: Metrics) -> Self {
+        metrics.watch_keys(keys.iter().map(|key| (key.kind.as_str(), key.label.as_str())));
+        Self { keys, wrong: WrongKeys::default(), metrics }
     }
 
     /// Whether a key is asked for at all.
@@ -52,7 +55,7 @@ impl Door {
             return Err(Problem::NoKey(format!("a key is missing: {}", how(needed))));
         };
         match self.keys.find(&secret) {
-            Some(key) if key.kind.allows(needed) => Ok(Some(key.label.clone())),
+            Some(key) if key.kind.allows(needed) => Ok(Some(self.used(key, now))),
             Some(key) => Err(Problem::Forbidden(format!(
                 "the key {:?} is for {}, and this needs one of {}",
                 key.label,
@@ -68,6 +71,14 @@ impl Door {
                 Err(Problem::NoKey(format!("this key is not known: {}", how(needed))))
             }
         }
+    }
+}
+
+impl Door {
+    /// Notes that a key was used, and tells its label.
+    fn used(&self, key: &Key, now: i64) -> String {
+        self.metrics.key_used(key.kind.as_str(), &key.label, now);
+        key.label.clone()
     }
 }
 
@@ -92,6 +103,7 @@ impl Door {
         in_path: Option<&str>,
         headers: &HeaderMap,
         uri: &Uri,
+        now: i64,
     ) -> ShownKey {
         if !self.has_keys() {
             return ShownKey::NotAsked;
@@ -102,7 +114,7 @@ impl Door {
         for secret in shown {
             match self.keys.find(&secret) {
                 Some(key) if key.kind.allows(KeyKind::Ping) => {
-                    return ShownKey::Right(key.label.clone());
+                    return ShownKey::Right(self.used(key, now));
                 }
                 _ => answer = ShownKey::Wrong,
             }

@@ -1,6 +1,7 @@
 //! The HTTP edge: one file a resource. Handlers parse, ask the store, and answer; they decide nothing.
 
 mod alerts;
+mod badge;
 mod body;
 mod caller;
 mod dialects;
@@ -8,6 +9,7 @@ mod guard;
 mod health;
 mod keys;
 mod list;
+mod metrics;
 mod pages;
 mod ping;
 mod primary;
@@ -26,6 +28,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
+pub use badge::badge_target;
 pub use caller::Caller;
 use jiff::tz::TimeZone;
 pub use pages::Outlook;
@@ -75,7 +78,7 @@ impl Api {
     pub fn with_outlook(store: Store, clock: Clock, entrance: Entrance, outlook: Outlook) -> Self {
         let Entrance { open, keys, client_ip_header } = entrance;
         let pages = pages::Pages::new(outlook, &keys);
-        let (door, zone) = (keys::Door::new(keys), TimeZone::UTC);
+        let (door, zone) = (keys::Door::new(keys, store.metrics().clone()), TimeZone::UTC);
         Self(Arc::new(Parts { store, clock, open, door, client_ip_header, pages, zone }))
     }
 

@@ -6,7 +6,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
 use super::pages::{self, assets, dashboard, events, form, login};
-use super::{Api, alerts, health, ping, report, services, why};
+use super::{Api, alerts, badge, health, metrics, ping, report, services, why};
 use crate::config::KeyKind;
 
 /// What a route asks of its caller.
@@ -107,6 +107,8 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::GET], "/assets/{name}", Access::NONE, assets::asset),
         entry(&[Method::GET], "/healthz", Access::NONE, health::healthz),
         entry(&[Method::GET], "/readyz", Access::NONE, health::readyz),
+        entry(&[Method::GET], "/metrics", Access::READ, metrics::metrics),
+        entry(&[Method::GET], "/badge/{name}", Access::NONE, badge::badge),
     ]
 }
 

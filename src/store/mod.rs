@@ -6,6 +6,7 @@
 mod alerts;
 mod batch;
 mod board;
+mod census;
 mod command;
 mod errors;
 mod guard;
@@ -25,6 +26,7 @@ mod services;
 mod sql;
 mod start;
 mod sweep;
+mod tally;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,7 @@ use crate::core::frequency::Grace;
 use crate::core::name::Name;
 use crate::core::ping::{Origin, Ping, Refusal};
 use crate::core::service::Service;
+use crate::metrics::{Metrics, PingOutcome};
 
 /// What the writer needs to know to decide.
 #[derive(Clone, Debug)]
@@ -231,6 +234,7 @@ pub struct Store {
     reads: Option<SqlitePool>,
     raised: watch::Receiver<u64>,
     health: Health,
+    metrics: Metrics,
     guard: Guard,
     /// `None` in memory.
     path: Option<PathBuf>,
@@ -252,7 +256,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
     pub async fn ping_or_make(&self, ping: Ping) -> Result<Steered, StoreError> {
-        self.ask(|reply| Command::Ping { ping, reply }).await
+        let signal = ping.signal;
+        let asked = self.ask(|reply| Command::Ping { ping, reply }).await;
+        if asked == Err(StoreError::Overloaded) {
+            self.metrics.pings(signal, PingOutcome::Unavailable, 1);
+        }
+        asked
     }
 
     /// Forgets a service, its history and its undelivered alerts, at the second `at`, as the caller `by` wants it.
@@ -357,6 +366,26 @@ impl Store {
     /// Whether commits succeed.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// What this server counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How many commands wait for the writer, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let places = self.commands.max_capacity();
+        (places - self.commands.capacity(), places)
+    }
+
+    /// The sizes of the database's file and of its write-ahead log, in bytes; `None` where there is none.
+    pub fn file_bytes(&self) -> (Option<u64>, Option<u64>) {
+        let bytes = |path: PathBuf| std::fs::metadata(path).ok().map(|file| file.len());
+        let Some(path) = &self.path else { return (None, None) };
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        (bytes(path.clone()), bytes(log.into()))
     }
 
     /// Whether this machine may write.

@@ -23,6 +23,7 @@ use crate::config::{Database, Durability};
 use crate::core::limits::{
     BUSY_MS_MAX, LINKS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
 };
+use crate::metrics::Metrics;
 
 /// Why the database could not be opened. Each is a sentence for the person who starts the program.
 #[derive(Debug, thiserror::Error)]
@@ -140,11 +141,14 @@ pub async fn open(
     let (commands, waiting) = mpsc::channel(WRITER_QUEUE_COMMANDS_MAX);
     let (raised, raised_seen) = watch::channel(0);
     let (closing, health) = (CancellationToken::new(), Health::default());
+    let destinations = rules.routes.iter().map(|route| route.destination.as_str());
+    let metrics = Metrics::new(clock.now(), destinations);
     let writer = Writer {
         commands: waiting,
         closing: closing.clone(),
         raised,
         health: health.clone(),
+        metrics: metrics.clone(),
         clock,
         guard: guard.clone(),
         term: begun.as_ref().map(|(term, _)| *term),
@@ -168,6 +172,7 @@ pub async fn open(
             reads,
             raised: raised_seen,
             health,
+            metrics,
             guard,
             path: path.clone(),
             closing,

@@ -447,6 +447,42 @@ statements! {
     SUMMARY = "
         SELECT count(*), coalesce(sum(deadline < ?1), 0), max(last_ping) FROM services";
 
+    /// Up to `?3` services behind the row `?2`, counted by what their status at `?1` follows from, in the order of
+    /// `core::service::Signs`, and the last row of each kind.
+    SERVICES_CENSUS = "
+        SELECT
+            paused, deadline IS NOT NULL AND deadline < ?1, failed, last_ping IS NOT NULL, running_since IS NOT NULL,
+            deadline IS NOT NULL AND expected IS NOT NULL AND expected < ?1, count(*), max(id)
+        FROM (
+            SELECT id, paused, deadline, failed, last_ping, running_since, expected
+            FROM services
+            WHERE id > ?2
+            ORDER BY id
+            LIMIT ?3
+        )
+        GROUP BY 1, 2, 3, 4, 5, 6";
+
+    /// Up to `?2` services in an outage, the longest silent first: what their status at `?1` follows from, their names
+    /// and deadlines.
+    SERVICES_WATCHED_IN_OUTAGE = "
+        SELECT
+            paused, deadline IS NOT NULL AND deadline < ?1, failed, last_ping IS NOT NULL, running_since IS NOT NULL,
+            deadline IS NOT NULL AND expected IS NOT NULL AND expected < ?1, name, deadline
+        FROM services
+        WHERE outage_since IS NOT NULL
+        ORDER BY coalesce(reminded_at, outage_since)
+        LIMIT ?2";
+
+    /// The same of up to `?2` services that are in none, in the order in which they were made.
+    SERVICES_WATCHED = "
+        SELECT
+            paused, deadline IS NOT NULL AND deadline < ?1, failed, last_ping IS NOT NULL, running_since IS NOT NULL,
+            deadline IS NOT NULL AND expected IS NOT NULL AND expected < ?1, name, deadline
+        FROM services
+        WHERE outage_since IS NULL AND id > 0
+        ORDER BY id
+        LIMIT ?2";
+
     /// The newest migration, and whether the first is ours.
     MIGRATIONS_APPLIED = "
         SELECT coalesce(max(version), 0), coalesce(sum(version = 1 AND description = 'services and alerts'), 0)

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -18,7 +19,7 @@ use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
 use super::{
     Cursor, DueDeliveries, Guard, Health, Retried, Rules, StoreError, SweepFor, SweepPage,
-    listening, retry, rows, sql, sweep,
+    listening, retry, rows, sql, sweep, tally,
 };
 use crate::clock::Clock;
 use crate::core::limits::{
@@ -27,6 +28,7 @@ use crate::core::limits::{
 };
 use crate::core::listening::Listening;
 use crate::core::service::{self, Change};
+use crate::metrics::Metrics;
 
 /// The writer's task: owns the writing connection.
 pub struct Writer {
@@ -34,6 +36,7 @@ pub struct Writer {
     pub(super) closing: CancellationToken,
     pub(super) raised: watch::Sender<u64>,
     pub(super) health: Health,
+    pub(super) metrics: Metrics,
     pub(super) clock: Clock,
     /// Asked before everything that is written.
     pub(super) guard: Guard,
@@ -105,6 +108,7 @@ impl Writer {
     /// Does what waits, in order: runs of commands that share a transaction, and those that have their own.
     async fn process(&mut self, waiting: &mut Vec<Command>) {
         if let Err(error) = self.take_up().await {
+            tally::failed(&self.metrics, waiting.iter());
             for command in waiting.drain(..) {
                 command.refuse(error.clone());
             }
@@ -141,13 +145,17 @@ impl Writer {
                 for command in run {
                     let answer = match self.commit(std::slice::from_ref(&command)).await {
                         Ok(mut answers) => answers.pop().unwrap_or(Err(StoreError::Unavailable)),
-                        Err(error) => Err(self.failed("command", &error)),
+                        Err(error) => {
+                            tally::failed(&self.metrics, [&command]);
+                            Err(self.failed("command", &error))
+                        }
                     };
                     command.answer(answer);
                 }
             }
             Err(error) => {
                 let error = self.failed("batch", &error);
+                tally::failed(&self.metrics, &run);
                 for command in run {
                     command.answer(Err(error.clone()));
                 }
@@ -159,7 +167,7 @@ impl Writer {
         &mut self,
         run: &[Command],
     ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
-        let now = self.clock.now();
+        let (now, began) = (self.clock.now(), Instant::now());
         let (rules, services, before) = (Arc::clone(&self.rules), self.services, self.listening);
         let next = before.heard_at(now, rules.hold_seconds);
         self.health.begins(now);
@@ -173,10 +181,13 @@ impl Writer {
         let mut batch = Batch::read(&mut transaction, run, &rules, services, self.archive).await?;
         let answers = batch.decide(run, now);
         let done = batch.write(&mut transaction, &self.flying).await?;
-        let asked = std::time::Instant::now();
+        let written = Instant::now();
         transaction.commit().await?;
-        self.health.committed(asked.elapsed());
+        self.health.committed(written.elapsed());
         self.health.succeeded();
+        self.metrics.commit(written.elapsed());
+        self.metrics.batch(run.len(), began.elapsed());
+        tally::done(&self.metrics, run, &answers);
         if is_stale {
             listening::log(before, next);
         }
@@ -284,8 +295,10 @@ impl Writer {
         }
         let done =
             Batch::of_changes(decide(&page), &rules).write(&mut transaction, &self.flying).await?;
+        let written = Instant::now();
         transaction.commit().await?;
         self.health.succeeded();
+        self.metrics.commit(written.elapsed());
         if is_stale {
             listening::log(before, next);
             self.listening = next;
@@ -451,6 +464,7 @@ impl Writer {
     /// Logs what was raised, and wakes those who deliver it.
     fn tell(&self, raised: &[Raised]) {
         raise::log(raised);
+        tally::alerts(&self.metrics, raised);
         if !raised.is_empty() {
             self.raised.send_modify(|count| *count += 1);
         }

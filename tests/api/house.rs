@@ -241,6 +241,19 @@ impl House {
         Answer { status: head.status.as_u16(), headers: head.headers, json }
     }
 
+    /// The body of an answer as text, which must be well.
+    pub async fn text(
+        &self,
+        request: axum::http::request::Builder,
+    ) -> (axum::http::HeaderMap, String) {
+        let response =
+            self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        assert_eq!(head.status, 200);
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        (head.headers, String::from_utf8(body).unwrap())
+    }
+
     pub async fn send(&self, method: &str, target: &str) -> Answer {
         self.answer(Self::request(method, target).body(Body::empty()).unwrap()).await
     }

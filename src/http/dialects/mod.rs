@@ -52,7 +52,7 @@ fn ping_of(
     };
     let address = head.extensions.get::<Caller>().and_then(|caller| caller.address);
     let door = &api.0.door;
-    Ok(match door.shown_ping_key(key, &head.headers, &head.uri) {
+    Ok(match door.shown_ping_key(key, &head.headers, &head.uri, ping.received_at) {
         ShownKey::NotAsked => Some(ping),
         ShownKey::Right(label) => {
             let mut ping = ping;
