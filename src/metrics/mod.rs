@@ -6,7 +6,7 @@
 mod page;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -55,8 +55,7 @@ pub enum DeliveryOutcome {
 impl DeliveryOutcome {
     const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
 
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
@@ -86,11 +85,8 @@ struct Counts {
     batch_commands: Histogram,
     batch_seconds: Histogram,
     commit_seconds: Histogram,
-    /// 0: none yet.
-    last_commit_us: AtomicU64,
     alerts: [AtomicU64; Kind::ALL.len()],
     deliveries: Family<Labels, Counter>,
-    last_delivery: Mutex<Option<(i64, DeliveryOutcome)>>,
     keys: OnceLock<Vec<KeyUse>>,
 }
 
@@ -121,10 +117,8 @@ impl Metrics {
             batch_commands: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             batch_seconds: seconds(),
             commit_seconds: seconds(),
-            last_commit_us: AtomicU64::new(0),
             alerts: Default::default(),
             deliveries,
-            last_delivery: Mutex::new(None),
             keys: OnceLock::new(),
         }))
     }
@@ -145,8 +139,6 @@ impl Metrics {
     /// A commit took so long.
     pub fn commit(&self, took: Duration) {
         self.0.commit_seconds.observe(took.as_secs_f64());
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0.last_commit_us.store(us.max(1), Ordering::Relaxed);
     }
 
     /// An alert was raised.
@@ -155,25 +147,9 @@ impl Metrics {
         self.0.alerts[kind].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An attempt to deliver to `destination` ended so at `at`.
-    pub fn delivery(&self, destination: &str, outcome: DeliveryOutcome, at: i64) {
+    /// An attempt to deliver to `destination` ended so.
+    pub fn delivery(&self, destination: &str, outcome: DeliveryOutcome) {
         self.0.deliveries.get_or_create(&delivery_labels(destination, outcome)).inc();
-        *self.last_delivery_seat() = Some((at, outcome));
-    }
-
-    /// How long the last commit took; `None` before the first since the start.
-    pub fn last_commit(&self) -> Option<Duration> {
-        let us = self.0.last_commit_us.load(Ordering::Relaxed);
-        (us > 0).then(|| Duration::from_micros(us))
-    }
-
-    /// When the last attempt to deliver ended, and how; `None` before the first since the start.
-    pub fn last_delivery(&self) -> Option<(i64, DeliveryOutcome)> {
-        *self.last_delivery_seat()
-    }
-
-    fn last_delivery_seat(&self) -> std::sync::MutexGuard<'_, Option<(i64, DeliveryOutcome)>> {
-        self.0.last_delivery.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -268,15 +244,5 @@ mod tests {
         }
         assert!(written.contains("\noverdue_store_readable 0"), "{written}");
         assert!(written.ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn what_the_last_commit_and_delivery_were_is_told() {
-        let metrics = Metrics::new(0, []);
-        assert_eq!((metrics.last_commit(), metrics.last_delivery()), (None, None));
-        metrics.commit(Duration::from_micros(310));
-        metrics.delivery("default", DeliveryOutcome::Failed, 7);
-        assert_eq!(metrics.last_commit(), Some(Duration::from_micros(310)));
-        assert_eq!(metrics.last_delivery(), Some((7, DeliveryOutcome::Failed)));
     }
 }

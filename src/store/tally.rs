@@ -26,7 +26,7 @@ pub(super) fn done(metrics: &Metrics, run: &[Command], answers: &[Result<Answer,
                 AttemptOutcome::Failed { .. } => DeliveryOutcome::Failed,
                 AttemptOutcome::GivenUp { .. } => DeliveryOutcome::GivenUp,
             };
-            metrics.delivery(&attempt.destination, outcome, attempt.at);
+            metrics.delivery(&attempt.destination, outcome);
         }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use overdue::config::AlertFormat;
 use overdue::core::limits::METRICS_SERVICES_MAX;
 use overdue::core::role::{Role, Standing};
-use overdue::metrics::DeliveryOutcome;
 use overdue::store::Rules;
 use tokio::sync::watch;
 
@@ -38,7 +37,7 @@ impl Scrape {
                 assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 assert!(scrape.types.insert(name.into(), kind.into()).is_none(), "twice: {line}");
             } else if let Some(rest) = line.strip_prefix("# HELP ") {
-                assert!(rest.split_once(' ').unwrap().1.ends_with('.'), "{line}");
+                assert!(rest.split_once(' ').is_some_and(|(_, help)| !help.is_empty()), "{line}");
             } else {
                 let (name, labels, value) = sample(line);
                 let key = match labels.as_slice() {
@@ -164,7 +163,6 @@ async fn pings_batches_and_commits_are_counted() {
     {
         assert!(scrape.value(sample).parse::<f64>().unwrap() > 0.0, "{sample}");
     }
-    assert!(house.store.metrics().last_commit().is_some());
     let build = concat!("overdue_build_info version=", env!("CARGO_PKG_VERSION"));
     assert_eq!(scrape.value(build), "1");
 }
@@ -216,7 +214,7 @@ async fn of_more_services_than_have_series_those_in_an_outage_come_first_and_the
     house.edit("
         WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < 5010)
         INSERT INTO services (name, frequency, grace, last_ping, expected, deadline)
-        SELECT 'service ' || n, '1h', '0s', 1795600800, 1795604400, 1795604400 FROM numbers
+        SELECT 'service ' || n, 3600, 0, 1795600800, 1795604400, 1795604400 FROM numbers
     ").await;
     house.ping("name=last&frequency=1h&signal=fail").await;
     let scrape = scrape(&house).await;
@@ -239,12 +237,11 @@ async fn deliveries_are_counted_by_destination_and_outcome() {
     house.ping("name=a&frequency=1h&signal=fail").await;
     receiver.then([Reply::Status(500)]);
     let mut courier = house.courier(&destination);
-    for (second, outcome) in [(0, DeliveryOutcome::Failed), (60, DeliveryOutcome::Delivered)] {
-        house.clock.set(TEN + second);
-        courier.step(TEN + second).await.unwrap();
+    for second in [TEN, TEN + 60] {
+        house.clock.set(second);
+        courier.step(second).await.unwrap();
         courier.settle().await;
         receiver.next().await;
-        assert_eq!(house.store.metrics().last_delivery(), Some((TEN + second, outcome)));
     }
     let scrape = scrape(&house).await;
     assert_eq!(scrape.value(delivered), "1");
