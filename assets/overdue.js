@@ -58,6 +58,12 @@ const today = (time) => new Date(serverNow()).toDateString() === time.toDateStri
 const shows = {
   minutes: (time) => time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   day: (time) => time.toLocaleDateString([], { day: "numeric", month: "short" }),
+  moment: (time) => {
+    const clock = time.toLocaleTimeString([], { hourCycle: "h23" });
+    const isThisYear = new Date(serverNow()).getFullYear() === time.getFullYear();
+    const day = () => (isThisYear ? shows.day(time) : time.toLocaleDateString([], { dateStyle: "medium" }));
+    return today(time) ? clock : `${day()} ${clock}`;
+  },
   full: (time) => time.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" }),
 };
 

@@ -73,10 +73,7 @@ pub const SERVICE_OUTAGES_SHOWN: usize = 20;
 /// Occurrences of a cron expression that a service's page foretells.
 pub const NEXT_OCCURRENCES_SHOWN: usize = 3;
 
-/// How often such a page's service is looked at.
-pub const LIVE_LOOK_MS: u64 = 1000;
-
-/// How often all of such a page is looked at, as times go on where nothing else does.
+/// How often all of a service's page that is watched live is looked at, as times go on where nothing else does.
 pub const LIVE_SECTIONS_EVERY_SECONDS: u64 = 30;
 
 /// Sections that wait for a browser to take them.

@@ -97,6 +97,8 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::GET], "/services/{name}", Access::PAGE, pages::service::page),
         entry(&[Method::GET], "/services/{name}/events", Access::PAGE, pages::service::events),
         entry(&[Method::GET], "/alerts", Access::PAGE, pages::alerts::page),
+        entry(&[Method::GET], "/reports", Access::PAGE, pages::reports::page),
+        entry(&[Method::GET], "/reports.csv", Access::PAGE, pages::reports::csv),
         entry(&[Method::POST], "/alerts/{id}/retry", Access::FORM, pages::alerts::retry),
         entry(&[Method::GET], "/events", Access::PAGE, events::stream),
         entry(&[Method::POST], "/services/{name}/pause", Access::FORM, form::pause),

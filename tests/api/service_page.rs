@@ -129,7 +129,7 @@ async fn whatever_it_is_called_its_name_is_text_and_its_links_lead_to_it() {
         }
         let forms: Vec<&str> = shown
             .text
-            .split("action=\"/services/")
+            .split("method=\"post\" action=\"/services/")
             .skip(1)
             .map(|rest| rest.split('"').next().unwrap())
             .collect();
@@ -217,7 +217,7 @@ async fn who_may_only_read_is_shown_no_buttons() {
         House::request("GET", "/ping?name=a&frequency=1h").header("authorization", "Bearer p1");
     assert_eq!(house.answer(ping.body(Body::empty()).unwrap()).await.status, 200);
     let reader = page_with(&house, "/services/a", Some("r1")).await;
-    assert_eq!((reader.status, reader.count("action=\"/services/")), (200, 0));
+    assert_eq!((reader.status, reader.count("method=\"post\"")), (200, 0));
     assert!(reader.text.contains("Authorization: Bearer $PING_KEY"), "{}", reader.text);
     assert!(reader.text.contains("key ping"), "which key pinged it");
     let admin = page_with(&house, "/services/a", Some("a1")).await;
@@ -245,6 +245,7 @@ async fn a_service_that_is_not_there_is_said_with_what_makes_it_and_what_was_tol
     assert_eq!((status, location.as_str()), (303, "/"));
     let gone = page(&house, "/services/a").await;
     assert_eq!(gone.status, 404);
+    assert!(gone.text.contains("deleted"), "{}", gone.text);
     assert!(gone.text.contains("OVERDUE a: 1 s late."), "{}", gone.text);
     assert!(gone.text.contains("Not by a ping: it was deleted at 10:10 UTC."), "{}", gone.text);
 }
@@ -328,4 +329,81 @@ async fn alerts_are_listed_filtered_and_go_on_behind_a_cursor() {
     for wrong in ["kind=x", "state=x", "cursor=x", "service=%00"] {
         assert_eq!(page(&house, &format!("/alerts?{wrong}")).await.status, 400, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn the_page_says_why_now_and_at_another_time() {
+    let house = House::new().await;
+    house.ping("name=a%26b&frequency=10m").await;
+    house.sweep_at(TEN + 1200).await;
+    let why = async |target: &str| {
+        let answer = house.get(&format!("/api/v1/services/a%26b/why{target}")).await.json;
+        let said = answer["sentences"].as_array().unwrap().clone();
+        said.into_iter().map(|said| said.as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    let escaped = |text: &str| {
+        let text = text.replace('&', "&#38;").replace('"', "&#34;");
+        text.replace('\'', "&#39;").replace('<', "&#60;").replace('>', "&#62;")
+    };
+    for (query, api, opened) in [("", "", 0), ("?at=15m%20ago", "?at=15m", 1)] {
+        let shown = page(&house, &format!("/services/a%26b{query}")).await;
+        let said = why(api).await;
+        assert!(!said.is_empty());
+        for said in said {
+            assert!(shown.text.contains(&escaped(&said)), "{said}: {}", shown.text);
+        }
+        assert_eq!(shown.count("data-key=\"why\" open"), opened, "{}", shown.text);
+    }
+    assert_eq!(page(&house, "/services/a%26b?at=soon").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_month_is_reported_as_a_table_and_as_csv() {
+    let house = House::new().await;
+    house.ping("name=%3Db,c&frequency=10m").await;
+    house.ping("name=well&frequency=1D").await;
+    house.sweep_at(TEN + 1200).await;
+    house.get("/ping/%3Db,c").await;
+    let report = page(&house, "/reports").await;
+    assert_eq!(report.status, 200);
+    assert!(
+        report.text.contains("Report of 2026-11 <span class=\"quiet\">so far"),
+        "{}",
+        report.text
+    );
+    assert_eq!(report.count("href=\"/services/%3Db%2Cc\""), 1, "{}", report.text);
+    assert_eq!(
+        (report.count("100.00 %"), report.count("<i>▼</i> 50.00 %")),
+        (1, 1),
+        "{}",
+        report.text
+    );
+    assert_eq!((report.count(">all together<"), report.count(">Month after<")), (1, 0));
+    assert!(report.text.contains("It listened all the time"), "{}", report.text);
+    assert!(page(&house, "/reports?month=2026-10").await.text.contains("No service was watched"));
+    for wrong in ["month=2026-13", "month=x", "cursor=%25"] {
+        assert_eq!(page(&house, &format!("/reports?{wrong}")).await.status, 400, "{wrong}");
+    }
+    let csv = page(&house, "/reports.csv?month=2026-11").await;
+    insta::assert_snapshot!(csv.text.replace('\r', ""), @r#"
+    service,outages,downtime_seconds,longest_seconds,uptime_percent,watched_seconds,away_seconds,paused_seconds
+    "'=b,c",1,600,600,50.00,1200,0,0
+    well,0,0,0,100.00,1200,0,0
+    total,1,600,600,75.00,2400,0,0
+    "#);
+}
+
+#[tokio::test]
+async fn a_report_of_many_services_goes_on_behind_a_cursor_and_its_csv_has_all() {
+    let house = House::new().await;
+    house.ping_all((0..130).map(|number| format!("name=job-{number:03}&frequency=1h"))).await;
+    house.clock.set(TEN + 60);
+    let first = page(&house, "/reports").await;
+    assert_eq!((first.count("class=\"name\""), first.count(">these together<")), (100, 1));
+    let (_, after) = first.text.split_once("&#38;cursor=").unwrap();
+    let cursor = after.split('"').next().unwrap();
+    let second = page(&house, &format!("/reports?month=2026-11&cursor={cursor}")).await;
+    assert_eq!((second.count("class=\"name\""), second.count(">First<")), (30, 1));
+    let csv = page(&house, "/reports.csv").await;
+    assert_eq!(csv.text.lines().count(), 132, "a head, all of them, and a total");
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::form::Form;
 use super::session::Visitor;
 use super::told::Told;
-use super::{Frame, encoded, html, see_other, zone};
+use super::{Frame, encoded, html, see_other};
 use crate::core::alert::Kind;
 use crate::core::limits::PAGE_ALERTS_MAX;
 use crate::http::list::{cursor_at, number_cursor, read};
@@ -73,7 +73,7 @@ pub(crate) async fn page(
             }
             (None, false, Some(_)) => "There are no older ones.",
         },
-        alerts: found.alerts.into_iter().map(|seen| Told::new(seen, now, &zone())).collect(),
+        alerts: found.alerts.into_iter().map(|seen| Told::new(seen, now, &api.0.zone)).collect(),
         newest: before.map(|_| format!("/alerts?{here}")),
         older: found
             .next

@@ -13,6 +13,7 @@ mod folds;
 pub(super) mod form;
 mod live;
 pub(super) mod login;
+pub(super) mod reports;
 mod rows;
 pub(super) mod service;
 pub(super) mod session;
@@ -21,14 +22,10 @@ mod told;
 mod vitals;
 mod words;
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use url::Url;
@@ -36,7 +33,6 @@ use url::Url;
 use super::problem::{Problem, Said};
 use crate::config::Keys;
 use crate::core::alert::Route;
-use crate::core::limits::LIVE_PAGES_MAX;
 use session::Visitor;
 
 /// Scripts, styles and images are ours and separate files, forms lead here, and no other site may frame a page.
@@ -61,22 +57,14 @@ pub struct Outlook {
 pub(super) struct Pages {
     pub(super) outlook: Outlook,
     pub(super) sessions: session::Sessions,
-    /// Room for the pages of services that are watched live.
-    watched: Arc<Semaphore>,
     live: live::Live,
 }
 
 impl Pages {
     pub(super) fn new(outlook: Outlook, keys: &Keys) -> Self {
-        let watched = Arc::new(Semaphore::new(LIVE_PAGES_MAX));
         let sessions = session::Sessions::new(keys);
-        Self { outlook, sessions, watched, live: live::Live::default() }
+        Self { outlook, sessions, live: live::Live::default() }
     }
-}
-
-/// The zone of times that stand in sentences; beside them times are those of the browser's zone.
-fn zone() -> TimeZone {
-    TimeZone::UTC
 }
 
 /// What the icon of a page's tab shows.

@@ -11,11 +11,10 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::super::live;
 use super::super::session::Visitor;
 use super::sections::{self, Asked, Section};
-use crate::core::limits::{
-    LIVE_LOOK_MS, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS, LIVE_SECTIONS_WAITING_MAX,
-};
+use crate::core::limits::{LIVE_PAGES_MAX, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS, LIVE_SECTIONS_WAITING_MAX};
 use crate::core::name::Name;
 use crate::http::problem::Problem;
 use crate::http::{Api, ping, query};
@@ -33,23 +32,22 @@ pub(crate) async fn events(
     request: Request,
 ) -> Result<Response, Problem> {
     let name = ping::name(&query::name_before_last_segment(request.uri().path())?)?;
-    let Ok(place) = api.0.pages.watched.clone().try_acquire_owned() else {
-        return Err(Problem::Unavailable(
-            "too many pages are watched live: close some, or load this one again by hand"
-                .to_owned(),
-        ));
+    let Some(place) = api.0.pages.live.place() else {
+        return Err(Problem::Unavailable(format!(
+            "{LIVE_PAGES_MAX} pages are watched live already: load the page again to see what is new"
+        )));
     };
     let (sender, receiver) = mpsc::channel(LIVE_SECTIONS_WAITING_MAX);
     tokio::spawn(watch(api, name, visitor, sender, place));
     let mut answer =
-        Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()).into_response();
-    // A proxy that gathers answers would hold these back.
+        Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new()).into_response();
+    // A proxy that gathers an answer before it passes it on would keep everything back.
     let buffering = HeaderName::from_static("x-accel-buffering");
     answer.headers_mut().insert(buffering, HeaderValue::from_static("no"));
     Ok(answer)
 }
 
-/// What is looked at every second: little, and enough to know whether there is more to read.
+/// What is looked at whenever anything has changed: little, and enough to know whether there is more to read.
 #[derive(PartialEq, Eq)]
 struct Glance {
     known: Known,
@@ -73,34 +71,44 @@ async fn watch(
 
 /// Tells of changes for as long as somebody listens; ends, too, with the session and with the service.
 async fn tell(api: &Api, name: &Name, visitor: &Visitor, sender: &Sending) -> Option<()> {
+    let mut beats = live::beats(api);
     let mut told: Vec<Section> = Vec::new();
-    let (mut last, mut looked_at) = (None, i64::MIN);
+    let mut seen: Option<Glance> = None;
+    let (mut changes, mut looked_at) = (0, i64::MIN);
     let retry = Event::default().retry(Duration::from_millis(LIVE_RETRY_MS));
     sender.send(Ok(retry.comment("live"))).await.ok()?;
     loop {
-        let now = api.0.clock.now();
+        let (beat, now) = (*beats.borrow_and_update(), api.0.clock.now());
         if visitor.until.is_some_and(|until| until <= now) {
             return None;
         }
-        // What cannot be read now is looked at again.
-        if let Ok(found) = glance(api, name).await {
-            let Some(glance) = found else {
-                return sender.send(Ok(Event::default().event("gone").data(""))).await.ok();
-            };
-            let is_old = now.abs_diff(looked_at) >= LIVE_SECTIONS_EVERY_SECONDS;
-            let fresh = if is_old || last.as_ref() != Some(&glance) {
-                looked_at = now;
+        let is_old = now.abs_diff(looked_at) >= LIVE_SECTIONS_EVERY_SECONDS;
+        let mut is_fresh = is_old;
+        if is_old || beat.changes != changes {
+            // What cannot be read now is read at a beat to come.
+            if let Ok(found) = glance(api, name).await {
+                let Some(found) = found else {
+                    return sender.send(Ok(Event::default().event("gone").data("-"))).await.ok();
+                };
+                is_fresh |= seen.as_ref() != Some(&found);
+                (seen, changes) = (Some(found), beat.changes);
+            }
+        }
+        if let Some(glance) = &seen {
+            let sections = if is_fresh {
                 sections::all(api, &glance.known, visitor, &Asked::default(), now).await
             } else {
-                sections::state(&glance.known, visitor, glance.alerts.first(), now)
-                    .map(|state| vec![state])
+                let state = sections::state(api, &glance.known, visitor, glance.alerts.first(), now);
+                state.map(|state| vec![state])
             };
-            last = Some(glance);
-            for section in fresh.unwrap_or_default() {
+            if is_fresh && sections.is_ok() {
+                looked_at = now;
+            }
+            for section in sections.unwrap_or_default() {
                 send(section, &mut told, sender).await?;
             }
         }
-        tokio::time::sleep(Duration::from_millis(LIVE_LOOK_MS)).await;
+        beats.changed().await.ok()?;
     }
 }
 

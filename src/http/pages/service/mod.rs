@@ -18,6 +18,7 @@ use super::{Frame, Icon, html, service_path};
 use crate::core::limits::PAGE_ALERTS_MAX;
 use crate::core::name::Name;
 use crate::core::service::{Service, Status};
+use crate::core::why::{self, Setting};
 use crate::http::list::read;
 use crate::http::problem::Problem;
 use crate::http::query::{self, Query};
@@ -39,6 +40,7 @@ struct Page {
 struct Unknown {
     frame: Frame,
     name: String,
+    said: Vec<String>,
     command: String,
     alerts: Vec<Told>,
     names_service: bool,
@@ -54,13 +56,14 @@ pub(crate) async fn page(
     request: Request,
 ) -> Result<Response, Problem> {
     let name = ping::name(&query::last_segment(request.uri().path(), "name")?)?;
-    let asked = Asked::read(&Query::parse(request.uri().query().unwrap_or_default()))?;
+    let now = api.0.clock.now();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let asked = Asked::read(&query, now, &api.0.zone)?;
     let headers = request.headers().clone();
     let found = api.0.store.service(&name).await;
     let Some(known) = found.map_err(|error| Problem::of_store(&error, name.as_str()))? else {
         return unknown(&api, &name, visitor, &headers).await;
     };
-    let now = api.0.clock.now();
     let sections = sections::all(&api, &known, &visitor, &asked, now).await?;
     let frame = frame(&api, &known, visitor, now);
     let path = service_path(known.service.name.as_str());
@@ -90,11 +93,15 @@ async fn unknown(
     let wanted = AlertsWanted { service: Some(name.clone()), ..AlertsWanted::default() };
     let page = read(api.0.store.alerts(wanted, PAGE_ALERTS_MAX).await)?;
     let now = api.0.clock.now();
-    let zone = super::zone();
+    let zone = &api.0.zone;
+    let facts = read(api.0.store.why(name, now, now).await)?;
+    let setting = Setting { routes: api.0.store.routes(), zone };
+    let said = if facts.is_anything() { why::sentences(&facts, &setting) } else { Vec::new() };
     let page = Unknown {
         name: name.as_str().to_owned(),
+        said,
         command: commands::first_ping(api, name, headers),
-        alerts: page.alerts.into_iter().map(|seen| Told::new(seen, now, &zone)).collect(),
+        alerts: page.alerts.into_iter().map(|seen| Told::new(seen, now, zone)).collect(),
         names_service: false,
         may_change: visitor.may_change,
         token: visitor.token.clone(),

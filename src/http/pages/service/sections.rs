@@ -1,12 +1,13 @@
 //! The sections of a service's page that change as it does.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 
 use super::super::chart::{Chart, Moment, Run, duration};
 use super::super::session::Visitor;
 use super::super::timeline::{Facts, Outage, Timeline};
 use super::super::told::Told;
-use super::super::{encoded, service_path, zone};
+use super::super::{encoded, service_path};
 use super::Sign;
 use crate::core::limits::{
     CHART_SIGNALS_MAX, NEXT_OCCURRENCES_SHOWN, PAGE_PINGS_MAX, SERVICE_ALERTS_SHOWN,
@@ -14,12 +15,13 @@ use crate::core::limits::{
 };
 use crate::core::listening::Span;
 use crate::core::service::{History, Service};
-use crate::core::{sentence, text};
+use crate::core::why::{Setting, sentences};
+use crate::core::{sentence, text, when};
 use crate::http::Api;
 use crate::http::list::{cursor, cursor_at, not_a_cursor, read};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, shown};
 use crate::http::query::Query;
-use crate::store::{AlertSeen, AlertsWanted, Known, OutageSeen, Recorded};
+use crate::store::{AlertSeen, AlertsPage, AlertsWanted, Known, OutageSeen, Recorded};
 
 /// A part of the page, rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,20 +43,31 @@ impl Section {
 }
 
 /// What of the page is asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     /// Where the list of pings begins, if not at the newest.
     pings: Option<History>,
+    /// What time it is asked about, if not the present: as it was given, and which second that is.
+    at: Option<(String, i64)>,
 }
 
 impl Asked {
-    pub(super) fn read(query: &Query<'_>) -> Result<Self, Problem> {
-        let Some(given) = query.get("pings")? else { return Ok(Self::default()) };
+    pub(super) fn read(query: &Query<'_>, now: i64, zone: &TimeZone) -> Result<Self, Problem> {
+        let at = match query.get("at")?.filter(|given| !given.is_empty()) {
+            Some(given) => {
+                let second = when::parse(&given, now, zone).map_err(|error| {
+                    Problem::BadRequest(format!("at {} {error}", shown(&given)))
+                })?;
+                Some((given, second))
+            }
+            None => None,
+        };
+        let Some(given) = query.get("pings")? else { return Ok(Self { pings: None, at }) };
         let place = cursor(&given)?;
         let pings = place.split_once('.').and_then(|(newest, signals)| {
             Some(History { newest: newest.parse().ok()?, signals: signals.parse().ok()? })
         });
-        pings.map(|pings| Self { pings: Some(pings) }).ok_or_else(|| not_a_cursor(&given))
+        pings.map(|pings| Self { pings: Some(pings), at }).ok_or_else(|| not_a_cursor(&given))
     }
 }
 
@@ -80,6 +93,16 @@ struct Fact {
     what: &'static str,
     words: String,
     at: Option<Moment>,
+}
+
+#[derive(Template)]
+#[template(path = "service/why.html")]
+struct Why {
+    is_open: bool,
+    at: Option<Moment>,
+    sentences: Vec<String>,
+    given: String,
+    path: String,
 }
 
 #[derive(Template)]
@@ -153,18 +176,22 @@ pub(super) async fn all(
     let wanted = AlertsWanted { service: Some(service.name.clone()), ..AlertsWanted::default() };
     let alerts = read(store.alerts(wanted, SERVICE_ALERTS_SHOWN).await)?;
     let outages = read(store.outages(&service.name, None, TIMELINE_SPANS_MAX).await)?.outages;
-    let gaps: Vec<Span> = Vec::new();
-    let state = state(known, visitor, alerts.alerts.first(), now)?;
+    let first = signals.signals.last().map_or(now, |first| first.at);
+    let gaps = read(store.gaps(Span { from: first, to: now }).await)?;
+    let gaps: Vec<Span> = gaps.iter().rev().map(|gap| gap.span).collect();
+    let state = state(api, known, visitor, alerts.alerts.first(), now)?;
+    let why = why(api, service, asked, now).await?;
     let runs = runs(service, &signals.signals, &outages, &gaps, now)?;
     let from = asked.pings.unwrap_or(service.history);
     let page = read(store.recording(&service.name, from, PAGE_PINGS_MAX).await)?;
     let pings = pings(service, &page.signals, page.next, asked.pings.is_some(), now)?;
-    let told = told(service, visitor, alerts.alerts, alerts.next, now)?;
-    Ok(vec![state, runs, told, pings, lasted(&outages, now)?])
+    let told = told(api, service, visitor, alerts, now)?;
+    Ok(vec![state, why, runs, told, pings, lasted(&outages, now)?])
 }
 
 /// What changes most often: the first sentence, and the times beside it.
 pub(super) fn state(
+    api: &Api,
     known: &Known,
     visitor: &Visitor,
     last_alert: Option<&AlertSeen>,
@@ -177,7 +204,7 @@ pub(super) fn state(
         icon: sign.icon.href(),
         sign,
         name: service.name.as_str(),
-        sentence: sentence::of(service, last_alert, now, &zone()),
+        sentence: sentence::of(service, last_alert, now, &api.0.zone),
         description: service.description.as_deref(),
         facts: facts(service, now),
         next: next(service, now),
@@ -188,6 +215,21 @@ pub(super) fn state(
         token: &visitor.token,
     };
     Section::new("state", &state)
+}
+
+/// Why an alert came or did not, now or at the time that is asked about.
+async fn why(api: &Api, service: &Service, asked: &Asked, now: i64) -> Result<Section, Problem> {
+    let at = asked.at.as_ref().map(|(_, second)| *second);
+    let facts = read(api.0.store.why(&service.name, at.unwrap_or(now), now).await)?;
+    let setting = Setting { routes: api.0.store.routes(), zone: &api.0.zone };
+    let why = Why {
+        is_open: at.is_some(),
+        at: at.map(|at| Moment::new(at, now)),
+        sentences: sentences(&facts, &setting),
+        given: asked.at.as_ref().map(|(given, _)| given.clone()).unwrap_or_default(),
+        path: service_path(service.name.as_str()),
+    };
+    Section::new("why", &why)
 }
 
 fn facts(service: &Service, now: i64) -> Vec<Fact> {
@@ -306,18 +348,19 @@ fn ping(recorded: &Recorded, now: i64) -> Ping {
 }
 
 fn told(
+    api: &Api,
     service: &Service,
     visitor: &Visitor,
-    alerts: Vec<AlertSeen>,
-    next: Option<i64>,
+    found: AlertsPage,
     now: i64,
 ) -> Result<Section, Problem> {
     let name = service.name.as_str();
-    let more = next.map(|next| {
+    let more = found.next.map(|next| {
         format!("/alerts?service={}&cursor={}", encoded(name), cursor_at(&next.to_string()))
     });
+    let zone = &api.0.zone;
     let alerts = AlertsSection {
-        alerts: alerts.into_iter().map(|seen| Told::new(seen, now, &zone())).collect(),
+        alerts: found.alerts.into_iter().map(|seen| Told::new(seen, now, zone)).collect(),
         more,
         names_service: false,
         may_change: visitor.may_change,
