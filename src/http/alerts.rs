@@ -5,7 +5,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::words;
 use super::ping::no_store;
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
@@ -18,82 +20,126 @@ use crate::store::{
 };
 
 /// An alert as the API shows it: the service as it was then, and what became of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alert)]
 pub(super) struct ShownAlert {
     id: String,
+    #[schema(schema_with = words::event_type)]
     r#type: &'static str,
+    #[schema(schema_with = words::name)]
     name: String,
+    #[schema(schema_with = words::kind)]
     kind: &'static str,
+    #[schema(schema_with = words::status)]
     status: &'static str,
+    #[schema(schema_with = words::time)]
     created_at: String,
+    #[schema(schema_with = words::time)]
     about: String,
+    #[schema(schema_with = words::time)]
     outage_since: String,
+    #[schema(required = true)]
     outage_seconds: Option<i64>,
     overdue_seconds: i64,
+    #[schema(required = true)]
     description: Option<String>,
+    #[schema(schema_with = words::optional_duration, required = true)]
     frequency: Option<String>,
+    #[schema(required = true)]
     cron: Option<String>,
+    #[schema(required = true)]
     tz: Option<String>,
+    #[schema(schema_with = words::duration)]
     grace: String,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_ping: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_success: Option<String>,
+    #[schema(required = true)]
     last_duration_ms: Option<i64>,
+    #[schema(schema_with = words::optional_time, required = true)]
     running_since: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     deadline: Option<String>,
+    #[schema(required = true)]
     exit_status: Option<u8>,
+    #[schema(required = true)]
     log: Option<String>,
+    #[schema(schema_with = words::reason, required = true)]
     reason: Option<&'static str>,
+    #[schema(required = true)]
     uncertain: Option<ShownSpan>,
     text: String,
     deliveries: Vec<ShownDelivery>,
 }
 
 /// A time in which the monitor itself was away.
-#[derive(Serialize)]
-struct ShownSpan {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Away)]
+pub(super) struct ShownSpan {
+    #[schema(schema_with = words::time)]
     from: String,
+    #[schema(schema_with = words::time)]
     to: String,
 }
 
 /// An alert on its way to a destination, or there.
-#[derive(Serialize)]
-struct ShownDelivery {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(super) struct ShownDelivery {
     destination: String,
+    #[schema(schema_with = words::delivery_state)]
     state: &'static str,
     attempts_made: i64,
+    #[schema(schema_with = words::optional_time, required = true)]
     next_attempt: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_attempt: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     delivered_at: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     retried_at: Option<String>,
+    #[schema(required = true)]
     error: Option<String>,
     attempts: Vec<ShownAttempt>,
 }
 
 /// Attempts that came one after the other and had the same answer.
-#[derive(Serialize)]
-struct ShownAttempt {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub(super) struct ShownAttempt {
     number: i64,
     count: i64,
+    #[schema(schema_with = words::time)]
     first_at: String,
+    #[schema(schema_with = words::time)]
     last_at: String,
+    #[schema(schema_with = words::outcome)]
     outcome: &'static str,
     answer: String,
 }
 
 /// A page of alerts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alerts)]
 pub(super) struct ShownAlerts {
     alerts: Vec<ShownAlert>,
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
 /// An outage as the API shows it.
-#[derive(Serialize)]
-struct ShownOutage {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Outage)]
+pub(super) struct ShownOutage {
+    #[schema(schema_with = words::time)]
     started_at: String,
+    #[schema(schema_with = words::optional_time, required = true)]
     ended_at: Option<String>,
+    #[schema(required = true)]
     outage_seconds: Option<i64>,
     lasts: bool,
+    #[schema(schema_with = words::reason, required = true)]
     reason: Option<&'static str>,
     overdue: bool,
     failed: bool,
@@ -101,9 +147,11 @@ struct ShownOutage {
 }
 
 /// A page of outages.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Outages)]
 pub(super) struct ShownOutages {
     outages: Vec<ShownOutage>,
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 

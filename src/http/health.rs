@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::core::limits::READY_COMMIT_SECONDS_MAX;
@@ -17,17 +18,23 @@ pub(super) async fn healthz() -> impl IntoResponse {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], "ok\n")
 }
 
-#[derive(Serialize)]
-struct Readiness {
+/// What `/readyz` says.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Readiness)]
+pub(super) struct Readiness {
     ready: bool,
     role: &'static str,
     /// The machine that writes, where that is another.
+    #[schema(required = true)]
     primary: Option<String>,
     /// How old what is known of the role is.
+    #[schema(required = true)]
     role_age_seconds: Option<i64>,
     /// How long ago it was, at most, that what is stored here was written.
+    #[schema(required = true)]
     lag_seconds: Option<i64>,
     /// What is wrong.
+    #[schema(required = true)]
     detail: Option<String>,
 }
 

@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod list;
 mod metrics;
+mod openapi;
 mod pages;
 mod ping;
 mod primary;

@@ -4,9 +4,10 @@ use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::openapi::words;
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
 use super::{Api, body};
@@ -23,19 +24,38 @@ use crate::store::StoreError;
 /// Timestamps of so many digits are milliseconds, whatever their caller thinks.
 const MILLISECOND_DIGITS: usize = 13;
 
-#[derive(Serialize)]
-struct Pinged<'a> {
+/// What a ping is answered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pinged)]
+pub(super) struct Pinged<'a> {
+    #[schema(schema_with = words::name)]
     name: &'a str,
+    #[schema(schema_with = words::status)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::duration, required = false)]
     frequency: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     cron: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tz: Option<&'a str>,
+    #[schema(schema_with = words::duration)]
     grace: String,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_ping: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     deadline: Option<String>,
+}
+
+/// What is answered when a service is forgotten.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Forgotten)]
+pub(super) struct Forgotten<'a> {
+    #[schema(schema_with = words::name)]
+    name: &'a str,
+    deleted: bool,
 }
 
 /// `GET|HEAD|POST /ping?name=NAME&frequency=10m`
@@ -128,7 +148,8 @@ pub(super) async fn forget(api: &Api, name: Name, request: Request) -> Result<Re
         .delete(name.clone(), now, by)
         .await
         .map_err(|error| Problem::of_store(&error, name.as_str()))?;
-    Ok(no_store(axum::Json(json!({ "name": name.as_str(), "deleted": true })).into_response()))
+    let forgotten = Forgotten { name: name.as_str(), deleted: true };
+    Ok(no_store(axum::Json(forgotten).into_response()))
 }
 
 fn pinged(service: &Service, now: i64) -> axum::Json<Pinged<'_>> {

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::core::limits::ECHO_CHARS_MAX;
 use crate::store::StoreError;
@@ -52,6 +53,16 @@ pub enum Problem {
     },
     /// 503: it cannot be stored now.
     Unavailable(String),
+}
+
+/// A problem as it is sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
 }
 
 /// On the answer of a handler whose write was refused because this machine is no longer the one that stores.
@@ -150,7 +161,8 @@ impl IntoResponse for Problem {
         let (status, detail) = self.parts();
         let title = status.canonical_reason().unwrap_or_default();
         let said = Said(detail.clone());
-        let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+        let body =
+            ProblemBody { r#type: "about:blank", title, status: status.as_u16(), detail: &detail };
         let mut response = (status, Json(body)).into_response();
         response.extensions_mut().insert(said);
         let headers = response.headers_mut();

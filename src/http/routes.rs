@@ -6,7 +6,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::dialects::{self, healthchecks, uptime_kuma};
 use super::pages::{self, assets, dashboard, events, form, login};
-use super::{Api, alerts, badge, health, metrics, ping, report, services, why};
+use super::{Api, alerts, badge, health, metrics, openapi, ping, report, services, why};
 use crate::config::KeyKind;
 
 /// What a route asks of its caller.
@@ -48,6 +48,13 @@ pub struct Route {
     pub path: &'static str,
     /// What it asks for.
     pub access: Access,
+}
+
+impl Route {
+    /// Whether it is a page, or a part of one: no interface for programs.
+    pub fn is_for_browsers(&self) -> bool {
+        self.access.page || self.path.starts_with("/assets/")
+    }
 }
 
 /// A route and what answers it.
@@ -111,6 +118,7 @@ pub(super) fn table() -> Vec<Entry> {
         entry(&[Method::GET], "/readyz", Access::NONE, health::readyz),
         entry(&[Method::GET], "/metrics", Access::READ, metrics::metrics),
         entry(&[Method::GET], "/badge/{name}", Access::NONE, badge::badge),
+        entry(&[Method::GET], "/openapi.json", Access::NONE, openapi::openapi),
     ]
 }
 

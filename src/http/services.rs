@@ -5,8 +5,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use utoipa::ToSchema;
 
+use super::openapi::words;
 use super::ping::{forget, no_store, origin_of, refused};
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
@@ -22,26 +23,43 @@ use crate::core::text;
 use crate::store::{Action, Known, ListAfter, Recorded, Steered, StoreError};
 
 /// A service as the API shows it.
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service)]
+pub(super) struct Shown<'a> {
+    #[schema(schema_with = words::name)]
     name: &'a str,
+    #[schema(required = true)]
     description: Option<&'a str>,
+    #[schema(schema_with = words::status)]
     status: &'static str,
     running: bool,
+    #[schema(schema_with = words::optional_duration, required = true)]
     frequency: Option<String>,
+    #[schema(required = true)]
     cron: Option<&'a str>,
+    #[schema(required = true)]
     tz: Option<&'a str>,
+    #[schema(schema_with = words::duration)]
     grace: String,
+    #[schema(schema_with = words::optional_duration, required = true)]
     max_runtime: Option<String>,
     locked: bool,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_ping: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     last_success: Option<String>,
+    #[schema(required = true)]
     last_duration_ms: Option<i64>,
+    #[schema(schema_with = words::optional_time, required = true)]
     expected: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     deadline: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     running_since: Option<String>,
+    #[schema(schema_with = words::optional_time, required = true)]
     outage_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
     aliases: Option<&'a [String]>,
 }
 
@@ -69,6 +87,66 @@ impl<'a> Shown<'a> {
             aliases,
         }
     }
+}
+
+/// A page of services.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Services)]
+pub(super) struct ShownList<'a> {
+    services: Vec<Shown<'a>>,
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// A signal of the history as the API shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ping)]
+pub(super) struct ShownSignal<'a> {
+    number: i64,
+    #[schema(schema_with = words::time)]
+    at: String,
+    #[schema(schema_with = words::time)]
+    received_at: String,
+    #[schema(schema_with = words::signal)]
+    signal: &'a str,
+    #[schema(required = true)]
+    exit_status: Option<i64>,
+    #[schema(required = true)]
+    duration_ms: Option<i64>,
+    #[schema(required = true)]
+    run: Option<&'a str>,
+    #[schema(required = true)]
+    address: Option<&'a str>,
+    #[schema(required = true)]
+    key: Option<&'a str>,
+    #[schema(required = true)]
+    log: Option<&'a str>,
+}
+
+impl<'a> ShownSignal<'a> {
+    fn new(recorded: &'a Recorded) -> Self {
+        Self {
+            number: recorded.number,
+            at: text::rfc3339(recorded.at),
+            received_at: text::rfc3339(recorded.received_at),
+            signal: &recorded.signal,
+            exit_status: recorded.exit_status,
+            duration_ms: recorded.duration_ms,
+            run: recorded.run.as_deref(),
+            address: recorded.address.as_deref(),
+            key: recorded.key.as_deref(),
+            log: recorded.log.as_deref(),
+        }
+    }
+}
+
+/// A page of the history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pings)]
+pub(super) struct ShownHistory<'a> {
+    pings: Vec<ShownSignal<'a>>,
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
 /// `GET /api/v1/services[?search=…][&status=…][&limit=…][&cursor=…]`: services by their names.
@@ -107,7 +185,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let shown: Vec<Shown<'_>> =
         services.iter().map(|service| Shown::new(service, None, now)).collect();
     let next = after.map(|ListAfter(name)| list::cursor_at(&name));
-    Ok(no_store(Json(json!({ "services": shown, "next_cursor": next })).into_response()))
+    Ok(no_store(Json(ShownList { services: shown, next_cursor: next }).into_response()))
 }
 
 /// `GET /api/v1/services/{name}`
@@ -157,25 +235,10 @@ pub(super) async fn pings(State(api): State<Api>, request: Request) -> Result<Re
     };
     let limit = list::limit(&query)?;
     let recording = list::read(api.0.store.recording(&known.service.name, from, limit).await)?;
-    let signals: Vec<_> = recording.signals.iter().map(signal).collect();
+    let pings = recording.signals.iter().map(ShownSignal::new).collect();
     let next =
         recording.next.map(|next| list::cursor_at(&format!("{}.{}", next.newest, next.signals)));
-    Ok(no_store(Json(json!({ "pings": signals, "next_cursor": next })).into_response()))
-}
-
-fn signal(recorded: &Recorded) -> serde_json::Value {
-    json!({
-        "number": recorded.number,
-        "at": text::rfc3339(recorded.at),
-        "received_at": text::rfc3339(recorded.received_at),
-        "signal": recorded.signal,
-        "exit_status": recorded.exit_status,
-        "duration_ms": recorded.duration_ms,
-        "run": recorded.run,
-        "address": recorded.address,
-        "key": recorded.key,
-        "log": recorded.log,
-    })
+    Ok(no_store(Json(ShownHistory { pings, next_cursor: next }).into_response()))
 }
 
 async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
@@ -253,17 +316,22 @@ fn history_cursor(text: &str) -> Result<History, Problem> {
 }
 
 /// What an owner writes of a service. A field that is left out and one that is null are not the same: null clears.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = ServiceWritten)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::option_option, reason = "what is left out and what is null are not the same")]
-struct Written {
+pub(super) struct Written {
+    #[schema(schema_with = words::optional_duration)]
     frequency: Option<String>,
     cron: Option<String>,
     tz: Option<String>,
+    #[schema(schema_with = words::optional_duration)]
     grace: Option<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(schema_with = words::optional_duration)]
     max_runtime: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     description: Option<Option<String>>,
     locked: Option<bool>,
     aliases: Option<Vec<String>>,
@@ -324,9 +392,14 @@ fn field<T, E: std::fmt::Display>(
 
 async fn written(request: Request) -> Result<Written, Problem> {
     let bytes = body::read(request.into_body()).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let wrong = |error: &dyn std::fmt::Display| {
         Problem::BadRequest(format!(
             "the body is not what is expected: {error}; use JSON like {{\"frequency\":\"1D\",\"grace\":\"1h\"}}"
         ))
-    })
+    };
+    // A list would be taken for the fields in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(wrong(&"it is a list"));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| wrong(&error))
 }

@@ -22,6 +22,7 @@ mod house;
 mod keys;
 mod mails;
 mod metrics;
+mod openapi;
 mod outages;
 mod pings;
 mod post_office;

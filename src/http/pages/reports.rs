@@ -115,8 +115,8 @@ impl Month {
         rows_max: usize,
     ) -> Result<(Vec<Line>, Option<ListAfter>), Problem> {
         let (lives, next) = read(api.0.store.lives(after, self.span, self.now, rows_max).await)?;
-        let lines = lives.iter().filter_map(|life| report::line(life, self.span, gaps, self.now));
-        Ok((lines.collect(), next))
+        let told = lives.iter().filter_map(|life| report::line(life, self.span, gaps, self.now));
+        Ok((told.collect(), next))
     }
 }
 

@@ -14,7 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::super::live;
 use super::super::session::Visitor;
 use super::sections::{self, Asked, Section};
-use crate::core::limits::{LIVE_PAGES_MAX, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS, LIVE_SECTIONS_WAITING_MAX};
+use crate::core::limits::{
+    LIVE_PAGES_MAX, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS, LIVE_SECTIONS_WAITING_MAX,
+};
 use crate::core::name::Name;
 use crate::http::problem::Problem;
 use crate::http::{Api, ping, query};
@@ -98,7 +100,8 @@ async fn tell(api: &Api, name: &Name, visitor: &Visitor, sender: &Sending) -> Op
             let sections = if is_fresh {
                 sections::all(api, &glance.known, visitor, &Asked::default(), now).await
             } else {
-                let state = sections::state(api, &glance.known, visitor, glance.alerts.first(), now);
+                let state =
+                    sections::state(api, &glance.known, visitor, glance.alerts.first(), now);
                 state.map(|state| vec![state])
             };
             if is_fresh && sections.is_ok() {
