@@ -8,7 +8,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             // Standard error may be gone; the exit status says it too.
-            let _ = writeln!(std::io::stderr(), "overdue: {error:#}");
+            let _ = writeln!(std::io::stderr(), "overdue: {error}");
             let invocation = error.downcast_ref::<overdue::cli::InvocationError>();
             invocation.map_or(1, overdue::cli::InvocationError::exit_status).into()
         }

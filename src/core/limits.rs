@@ -145,6 +145,9 @@ pub const READ_CONNECTIONS_MAX: u32 = 4;
 /// The size to which the write-ahead log is cut back after a checkpoint.
 pub const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
+/// What is copied of the write-ahead log at a time, where it is written again.
+pub const WAL_CHUNK_BYTES: usize = 256 * 1024;
+
 /// A longer time than this without listening is a gap.
 pub const GAP_SECONDS_MAX: i64 = 10;
 

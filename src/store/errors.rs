@@ -11,6 +11,12 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(5 | 6))
 }
 
+/// Whether a transaction that was cut short has to be undone before the file can be read: `SQLITE_READONLY_ROLLBACK`.
+pub(super) fn is_half_done(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.as_deref() == Some("776")
+}
+
 /// The primary result code: the low byte of what SQLite returned.
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let code = error.as_database_error()?.code()?;

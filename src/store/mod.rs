@@ -30,6 +30,7 @@ mod tally;
 mod term;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod why;
 mod witness;
 mod writer;

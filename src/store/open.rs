@@ -62,6 +62,16 @@ pub enum OpenError {
         /// The version of its schema.
         version: i64,
     },
+    /// It can be read, and not written.
+    #[error(
+        "cannot write to the database {path} ({source}): its disk must work, and whoever runs overdue must be allowed to write it and its folder"
+    )]
+    NotWritable {
+        /// The database.
+        path: String,
+        /// What SQLite said.
+        source: Box<sqlx::Error>,
+    },
     /// Anything else that SQLite says, such as that the file is not a database.
     #[error("cannot open the database {path}: {source}")]
     Sqlite {
@@ -121,7 +131,7 @@ pub async fn open(
     let rules = Arc::new(rules);
     let Located { options, path, lock, is_new } = locate(database, durability, &guard)?;
     let begun = if let Some(term) = guard.term() {
-        let started = start(&options, path.as_deref(), &rules).await;
+        let started = start(&options, path.as_deref(), &rules, !guard.has_others()).await;
         started.map(|begun| Some((term, begun))).or_else(|error| not_now(error, &guard))?
     } else {
         None
@@ -238,7 +248,12 @@ fn not_now<T>(error: OpenError, guard: &Guard) -> Result<Option<T>, OpenError> {
         error!(%error, "it serves reads only for now");
         return Ok(None);
     }
-    Err(error)
+    Err(match error {
+        OpenError::Sqlite { path, source } if is_not_primary(&source) => {
+            OpenError::NotWritable { path, source }
+        }
+        error => error,
+    })
 }
 
 /// The path that every way to the same file leads to, so that two servers meet at one lock.
@@ -285,10 +300,16 @@ impl FileIdentity {
         Ok(Self { path: path.to_owned(), device: file.dev(), inode: file.ino() })
     }
 
-    /// Whether the path leads there still. What is written to a file without a name is lost with the process.
-    pub(super) fn is_there(&self) -> bool {
-        std::fs::metadata(&self.path)
-            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode))
+    /// Refuses a path that leads there no more. What is written to a file without a name is lost with the process.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let is_there = std::fs::metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode));
+        if is_there {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "the database file was moved, removed or replaced while it was served; put it back or start again",
+        ))
     }
 }
 

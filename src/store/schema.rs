@@ -103,7 +103,7 @@ pub async fn migrate(path: &std::path::Path, is_alone: bool) -> Result<Migrated,
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(std::time::Duration::from_millis(BUSY_MS_MAX));
-    let (connection, shown) = up_to_date(&options, Some(&path)).await?;
+    let (connection, shown) = up_to_date(&options, Some(&path), is_alone).await?;
     let closed = sqlx::Connection::close(connection).await;
     closed.map_err(|source| OpenError::Sqlite { path: shown, source: Box::new(source) })?;
     drop(lock);

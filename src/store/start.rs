@@ -9,9 +9,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tracing::warn;
 
+use super::errors::is_half_done;
 use super::history::Archive;
 use super::open::{OpenError, is_empty};
-use super::{Rules, listening, sql};
+use super::{Rules, listening, sql, wal};
 use crate::core::listening::Listening;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -33,8 +34,9 @@ pub(super) async fn start(
     options: &SqliteConnectOptions,
     path: Option<&Path>,
     rules: &Rules,
+    is_alone: bool,
 ) -> Result<Begun, OpenError> {
-    let (mut connection, shown) = up_to_date(options, path).await?;
+    let (mut connection, shown) = up_to_date(options, path, is_alone).await?;
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
     give_up_strangers(&mut connection, rules).await.map_err(sqlite)?;
     let services =
@@ -44,10 +46,12 @@ pub(super) async fn start(
     Ok(Begun { connection, services, archive, listening })
 }
 
-/// The database, opened for writing and migrated, and how its path is shown.
+/// The database, opened for writing and migrated, and how its path is shown. Among several machines, not `is_alone`, its
+/// log is LiteFS's to care for.
 pub(super) async fn up_to_date(
     options: &SqliteConnectOptions,
     path: Option<&Path>,
+    is_alone: bool,
 ) -> Result<(SqliteConnection, String), OpenError> {
     let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
     if let Some(path) = path.filter(|path| !is_empty(path)) {
@@ -55,6 +59,9 @@ pub(super) async fn up_to_date(
     }
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
     let mut connection = options.connect().await.map_err(sqlite)?;
+    if let Some(path) = path.filter(|_| is_alone) {
+        wal::write_again(&mut connection, path).await.map_err(sqlite)?;
+    }
     migrate(&mut connection, &shown).await?;
     Ok((connection, shown))
 }
@@ -64,34 +71,49 @@ pub(super) fn newest_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
+/// What a file that is there holds.
+struct Looked {
+    tables: i64,
+    /// Those of them that keep account of migrations.
+    ours: i64,
+    version: i64,
+    /// Whether our first migration is among those applied.
+    first: i64,
+}
+
 /// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
 async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
     let shown = path.display().to_string();
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
-    let options =
-        SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
-    let mut connection = options.connect().await.map_err(sqlite)?;
-    let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await.map_err(sqlite)?;
-    let (tables, ours): (i64, i64) =
-        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?);
-    let (version, first): (i64, i64) = if ours == 0 {
-        (0, 0)
-    } else {
-        let row = sqlx::query(sql::MIGRATIONS_APPLIED)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(sqlite)?;
-        (row.try_get(0).map_err(sqlite)?, row.try_get(1).map_err(sqlite)?)
+    let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
+    let looked = match look(&options.clone().read_only(true)).await {
+        // The power went in the middle of a transaction, of our first one say. It is undone by whoever opens the file
+        // next, and cannot be read before.
+        Err(error) if is_half_done(&error) => look(&options).await,
+        looked => looked,
     };
-    connection.close().await.map_err(sqlite)?;
-    let newest = newest_version();
+    let Looked { tables, ours, version, first } = looked.map_err(sqlite)?;
     if tables > ours && first == 0 {
         Err(OpenError::Foreign { path: shown })
-    } else if version > newest {
+    } else if version > newest_version() {
         Err(OpenError::Newer { path: shown, version })
     } else {
         Ok(())
     }
+}
+
+async fn look(options: &SqliteConnectOptions) -> Result<Looked, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await?;
+    let (tables, ours): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let (version, first) = if ours == 0 {
+        (0, 0)
+    } else {
+        let row = sqlx::query(sql::MIGRATIONS_APPLIED).fetch_one(&mut connection).await?;
+        (row.try_get(0)?, row.try_get(1)?)
+    };
+    connection.close().await?;
+    Ok(Looked { tables, ours, version, first })
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {

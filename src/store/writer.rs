@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -171,7 +171,7 @@ impl Writer {
         let (rules, services, before) = (Arc::clone(&self.rules), self.services, self.listening);
         let next = before.heard_at(now, rules.hold_seconds);
         self.health.begins(now);
-        self.connect().await?;
+        self.check()?;
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
@@ -237,7 +237,7 @@ impl Writer {
                 let answer = self.purge(before).await.map_err(|error| self.failed("purge", &error));
                 drop(reply.send(answer));
             }
-            Command::Read { job } => match self.connection().await {
+            Command::Read { job } => match self.connection() {
                 Ok(connection) => job(connection).await,
                 Err(error) => drop(self.failed("read", &error)),
             },
@@ -278,7 +278,7 @@ impl Writer {
                     .collect(),
             }
         };
-        let connection = self.connection().await?;
+        let connection = self.connection()?;
         let page = sweep::page(connection, sweep, due_before, after, rows_max).await?;
         if decide(&page).is_empty() && !is_stale {
             self.note_unreadable(&page);
@@ -330,7 +330,7 @@ impl Writer {
                         }
                     };
                     refused = Some(error);
-                    let connection = self.connection().await?;
+                    let connection = self.connection()?;
                     sweep::page(connection, sweep, before, after, 1).await?.next
                 }
                 Err(error) => return Err(error),
@@ -360,7 +360,7 @@ impl Writer {
     ) -> Result<DueDeliveries, sqlx::Error> {
         let flying = self.flying.iter().filter(|(_, to)| *to == destination).count();
         let rows_max = i64::try_from(limit + flying).unwrap_or(i64::MAX);
-        let connection = self.connection().await?;
+        let connection = self.connection()?;
         let query = sqlx::query(sql::DELIVERIES_DUE).bind(&destination).bind(now).bind(rows_max);
         let mut due = DueDeliveries::default();
         for row in query.fetch_all(connection).await? {
@@ -381,7 +381,7 @@ impl Writer {
     }
 
     async fn revive(&mut self, destination: &str, now: i64) -> Result<(), sqlx::Error> {
-        let connection = self.connection().await?;
+        let connection = self.connection()?;
         sqlx::query(sql::DELIVERIES_REVIVE)
             .bind(destination)
             .bind(now)
@@ -408,7 +408,7 @@ impl Writer {
     }
 
     async fn purge(&mut self, before: i64) -> Result<u64, sqlx::Error> {
-        let connection = self.connection().await?;
+        let connection = self.connection()?;
         let done = sqlx::query(sql::ALERTS_PURGE)
             .bind(before)
             .bind(PURGE_ALERTS_MAX)
@@ -417,33 +417,37 @@ impl Writer {
         Ok(done.rows_affected())
     }
 
-    async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        self.connect().await?;
+    fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        self.check()?;
         self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
     }
 
-    async fn connect(&mut self) -> Result<(), sqlx::Error> {
-        if self.file.as_ref().is_some_and(|file| !file.is_there()) {
-            return Err(sqlx::Error::Io(std::io::Error::other(
-                "the database file was moved, removed or replaced while it was served; put it back or start again",
-            )));
+    /// Refuses to go on where the file is not the one of the start, or what failed before was not got over yet.
+    fn check(&self) -> Result<(), sqlx::Error> {
+        if let Some(file) = &self.file {
+            file.check()?;
         }
         if self.connection.is_none() {
-            self.connection = Some(self.options.connect().await?);
+            // One opened here would build on what nobody knows: the next commands begin with a start.
+            return Err(sqlx::Error::Io(std::io::Error::other(
+                "the connection was given up after what failed before",
+            )));
         }
         Ok(())
     }
 
     /// Logs a failure, once, and drops a connection that may be unusable.
     fn failed(&mut self, what: &'static str, error: &sqlx::Error) -> StoreError {
-        if self.guard.has_others() && is_not_primary(error) {
+        let was_given_up = self.connection.is_none();
+        if self.guard.has_others() && (was_given_up || is_not_primary(error)) {
             warn!(%error, what, "not primary now; what waited is answered 503");
             (self.connection, self.is_ready) = (None, false);
             return StoreError::NotPrimary;
         }
         error!(%error, what, "the store cannot write now; what waited is answered 503");
         if !self.in_memory && !is_about_a_value(error) && !is_busy(error) {
-            self.connection = None;
+            // What did not commit may be found in the file all the same, so all that is known of it is read afresh.
+            (self.connection, self.is_ready) = (None, false);
         }
         StoreError::Unavailable
     }
