@@ -12,8 +12,7 @@ async fn a_clock_that_jumps_an_hour_ahead_alarms_nobody_who_pings_again() {
     let Some(mut ward) = Ward::open().await else { return };
     assert_eq!(ward.ping("name=lives&frequency=20m").await.status, 200);
     assert_eq!(ward.ping("name=silent&frequency=5s").await.status, 200);
-    ward.ahead.set(3600);
-    ward.disk.put_clock(3600);
+    ward.put_clock(3600);
     // Held for as long as its frequency, and told as uncertain; the other has a minute.
     let alert = ward.hears("service.overdue").await;
     assert_eq!(alert["name"], "silent");
@@ -32,14 +31,13 @@ async fn a_clock_that_jumps_an_hour_ahead_alarms_nobody_who_pings_again() {
 async fn a_clock_that_jumps_an_hour_back_costs_no_ping_and_silence_is_told_once_it_has_come_again()
 {
     let Some(mut ward) = Ward::open().await else { return };
-    ward.pass(3600).await;
+    ward.put_clock(3600);
     assert_eq!(ward.ping("name=a&frequency=1D").await.status, 200);
     assert_eq!(ward.ping("name=silent&frequency=3s").await.status, 200);
     assert_eq!(ward.hears("service.overdue").await["name"], "silent");
     assert_eq!(ward.ping("name=waits&frequency=1h").await.status, 200);
     let waits = ward.server.get("/api/v1/services/waits").await.json()["deadline"].clone();
-    ward.ahead.set(0);
-    ward.disk.put_clock(0);
+    ward.put_clock(0);
     // The stored last ping lies an hour ahead of the clock, and gives way to it.
     let answer = ward.server.get("/ping/a").await;
     assert_eq!(answer.status, 200);
