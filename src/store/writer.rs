@@ -399,7 +399,7 @@ impl Writer {
         at: i64,
     ) -> Result<Retried, sqlx::Error> {
         let (rules, flying) = (Arc::clone(&self.rules), self.flying.clone());
-        let connection = self.connection().await?;
+        let connection = self.connection()?;
         let retried = retry::retry(connection, &rules, &flying, id, destination, at).await?;
         if matches!(retried, Retried::Again { .. }) {
             self.raised.send_modify(|count| *count += 1);
