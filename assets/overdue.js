@@ -387,10 +387,10 @@ function keys() {
 // A button beside each line that is there to be copied.
 function copies() {
   if (!navigator.clipboard) return;
-  for (const pre of document.querySelectorAll("pre")) {
+  for (const pre of document.querySelectorAll(".empty pre")) {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "copy";
+    button.className = "copies";
     button.textContent = "Copy";
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(pre.querySelector("code").textContent);

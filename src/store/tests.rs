@@ -75,7 +75,9 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
     let mut connection = connection(&opening).await;
     // What was asked for, the rows that a walk through one service's history has come to, and a page with its limit.
     let is_bounded = |step: &str| {
+        // What a subquery reads is a step of its own.
         step.contains("VIRTUAL TABLE")
+            || step.starts_with("SCAN (subquery-")
             || ["SCAN w", "SCAN c", "SCAN page", "SCAN CONSTANT ROW"].contains(&step)
     };
     // Counting counts; what left the settings is looked for once a start, and a clock that went back is rare.
@@ -87,6 +89,11 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         "SERVICES_COUNT",
         // The page that was read, not the table.
         "SERVICES_CENSUS",
+        // Up to limits; a search goes through the names.
+        "DELIVERY_LAST",
+        "OUTLINE",
+        "OUTLINE_FOUND",
+        "TALLY",
         "LOGS_BYTES",
         "LOGS_TRIM",
         "SUMMARY",

@@ -24,6 +24,7 @@ mod mails;
 mod metrics;
 mod openapi;
 mod outages;
+mod pages;
 mod pings;
 mod post_office;
 mod reports;
