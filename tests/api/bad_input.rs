@@ -123,5 +123,5 @@ async fn wrong_methods_and_unknown_paths_are_problems_too() {
     }
     insta::assert_snapshot!(refused(&house, "/pings?name=a", 404).await, @r#"there is nothing at "/pings": pings go to /ping?name=NAME&frequency=10m or /ping/NAME"#);
     insta::assert_snapshot!(refused(&house, "/ping/a/b/c", 404).await, @r#"there is nothing at "/ping/a/b/c": pings go to /ping?name=NAME&frequency=10m or /ping/NAME"#);
-    insta::assert_snapshot!(refused(&house, "/", 404).await, @"there is nothing at \"/\": pings go to /ping?name=NAME&frequency=10m or /ping/NAME");
+    insta::assert_snapshot!(refused(&house, "/nothing", 404).await, @"there is nothing at \"/nothing\": pings go to /ping?name=NAME&frequency=10m or /ping/NAME");
 }

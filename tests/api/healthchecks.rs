@@ -160,8 +160,9 @@ async fn create_makes_a_service_of_a_day_and_an_hour_and_leaves_one_that_is_know
     assert_eq!(get(&house, "/hc/key/d/log?create=1").await, said(201, "Created"));
     assert_eq!(get(&house, "/hc/e?create=1").await, said(201, "Created"));
     let made =
-        "SELECT s.name || ' ' || s.status || ' ' || s.running || ' ' || frequency || ' ' || grace
-        FROM status AS s JOIN services USING (name) ORDER BY s.name";
+        "SELECT name || iif(failed, ' failed', iif(last_ping IS NULL AND running_since IS NULL, ' waiting', ' up'))
+            || iif(running_since IS NULL, ' no ', ' yes ') || frequency || ' ' || grace
+        FROM services ORDER BY name";
     assert_eq!(
         house.texts(made).await,
         [

@@ -91,6 +91,9 @@ fn sample(line: &str) -> (String, Vec<String>, String) {
                 (_, c) => value.push(c),
             }
         };
+        // The two formats write the bounds of buckets differently.
+        let bound: Option<f64> = (label == "le").then(|| value.parse().unwrap());
+        let value = bound.map_or(value, |bound| bound.to_string());
         labels.push(format!("{label}={value}"));
         rest = &after[end..];
     }
@@ -145,9 +148,9 @@ async fn pings_batches_and_commits_are_counted() {
         ("overdue_ping_answers_total code=400", "1"),
         ("overdue_batch_commands_count", "5"),
         ("overdue_batch_commands_sum", "5"),
-        ("overdue_batch_commands_bucket le=1.0", "5"),
+        ("overdue_batch_commands_bucket le=1", "5"),
         ("overdue_batch_duration_seconds_count", "5"),
-        ("overdue_commit_duration_seconds_bucket le=+Inf", "5"),
+        ("overdue_commit_duration_seconds_bucket le=inf", "5"),
         ("overdue_alerts_total kind=failed", "1"),
         ("overdue_queue_commands", "0"),
         ("overdue_commit_failing_seconds", "0"),
@@ -302,4 +305,24 @@ async fn two_servers_in_one_process_count_each_its_own() {
     let scrape = scrape(&other).await;
     assert_eq!(scrape.value(stored), "0");
     assert!(!scrape.has("overdue_wal_bytes"), "there is no file");
+}
+
+#[tokio::test]
+async fn the_example_rules_ask_for_nothing_that_is_not_told() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus-rules.yml");
+    let rules: serde_json::Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(rules).unwrap()).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let rules: Vec<_> = groups.flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(rules.len() > 5);
+    let told = scrape(&House::new().await).await.types;
+    for rule in rules {
+        let expression = rule["expr"].as_str().unwrap();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = expression.split(|c| !is_part(c));
+        for word in words.filter(|word| word.starts_with("overdue_")) {
+            assert!(told.contains_key(word), "{word} of {expression}");
+        }
+        assert!(rule["annotations"]["summary"].as_str().is_some_and(|text| !text.is_empty()));
+    }
 }
