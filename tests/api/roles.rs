@@ -59,7 +59,8 @@ async fn every_route_that_writes_sends_a_replicas_callers_to_the_primary_and_no_
 #[tokio::test]
 async fn every_route_that_asks_for_a_key_that_changes_writes() {
     for route in routes() {
-        let changes = [Access::PING, Access::DIALECT, Access::ADMIN, Access::FORM].contains(&route.access);
+        let changes =
+            [Access::PING, Access::DIALECT, Access::ADMIN, Access::FORM].contains(&route.access);
         assert_eq!(route.access.writes, changes, "{}", route.path);
     }
 }
