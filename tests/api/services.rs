@@ -51,6 +51,52 @@ async fn a_list_goes_on_where_it_ended_while_services_come_and_go() {
 }
 
 #[tokio::test]
+async fn a_filtered_list_misses_none_and_shows_none_twice_while_others_come_and_go() {
+    let house = House::new().await;
+    for number in 10..60 {
+        let signal = if number % 2 == 0 { "fail" } else { "success" };
+        house.ping(&format!("name=job-{number}&frequency=1h&signal={signal}")).await;
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    for page in 0.. {
+        let query = format!("status=failed&search=JOB&limit=7{cursor}");
+        let answer = house.get(&format!("/api/v1/services?{query}")).await.json;
+        seen.extend(names(&answer).into_iter().map(str::to_owned));
+        let Some(next) = answer["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        // The one at which the next page begins goes, and others come before and behind it.
+        let last: i64 = seen.last().unwrap().trim_start_matches("job-").parse().unwrap();
+        house.send("DELETE", &format!("/ping/job-{last}")).await;
+        house.ping(&format!("name=job-{last}.new&frequency=1h&signal=fail")).await;
+        house.ping(&format!("name=job-0{page}&frequency=1h&signal=fail")).await;
+        house.send("DELETE", &format!("/ping/job-{}", last + 1)).await;
+    }
+    let old: Vec<String> = (10..60).step_by(2).map(|number| format!("job-{number}")).collect();
+    let seen_old: Vec<&String> = seen.iter().filter(|name| !name.ends_with(".new")).collect();
+    assert_eq!(seen_old, old.iter().collect::<Vec<_>>());
+    assert_eq!(seen.iter().filter(|name| name.ends_with(".new")).count(), 4);
+}
+
+#[tokio::test]
+async fn a_declaration_that_is_sent_again_leaves_everything_as_it_is_whatever_the_time() {
+    let house = House::new().await;
+    let body = json!({ "frequency": "10m", "grace": "5m", "locked": true, "aliases": ["x"] });
+    house.send_json("PUT", "/api/v1/services/a", &body).await;
+    house.ping("name=a&frequency=1h").await;
+    house.get("/ping/a/start?run=r").await;
+    let known = house.get("/api/v1/services/a").await.json;
+    for second in [1, 200] {
+        house.clock.set(TEN + second);
+        let again = house.send_json("PUT", "/api/v1/services/a", &body).await;
+        assert_eq!((again.status, &again.json), (200, &known));
+    }
+    assert_eq!(house.sweep_at(TEN + 5000).await, 1);
+    let overdue = house.get("/api/v1/services/a").await.json;
+    assert_eq!(house.send_json("PUT", "/api/v1/services/a", &body).await.json, overdue);
+    assert_eq!(house.sweep_at(TEN + 5010).await, 0, "its silence is told of once");
+}
+
+#[tokio::test]
 async fn a_list_is_searched_and_filtered_by_status() {
     let house = House::new().await;
     for number in 0..30 {
@@ -145,6 +191,7 @@ async fn a_declaration_that_is_wrong_changes_nothing_and_says_what_would_be_righ
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "aliases": ["a"] })).await, @r#"alias "a" is the name or an alias of another service: choose another"#);
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "color": "red" })).await, @r#"the body is not what is expected: unknown field `color`, expected one of `frequency`, `cron`, `tz`, `grace`, `max_runtime`, `description`, `locked`, `aliases` at line 1 column 8; use JSON like {"frequency":"1D","grace":"1h"}"#);
     insta::assert_snapshot!(refused(json!({})).await, @r#"frequency is missing: say how often to expect a ping, as in "frequency":"1D", or when, as in "cron":"0 2 * * *""#);
+    insta::assert_snapshot!(refused(json!(["1h"])).await, @r#"the body is not what is expected: it is a list; use JSON like {"frequency":"1D","grace":"1h"}"#);
     assert_eq!(house.count("SELECT count(*) FROM services").await, 1);
     assert_eq!(house.count("SELECT count(*) FROM aliases").await, 0);
 }
