@@ -171,6 +171,8 @@ async fn what_the_api_answers_is_as_it_is_described() {
         ("GET", "/api/v1/services/{name}"),
         ("GET", "/api/v1/services/{name}/pings"),
         ("GET", "/api/v1/services/{name}/outages"),
+        ("GET", "/api/v1/services/{name}/why"),
+        ("GET", "/api/v1/report"),
         ("POST", "/api/v1/services/{name}/pause"),
         ("POST", "/api/v1/services/{name}/resume"),
         ("GET", "/api/v1/alerts/{id}"),

@@ -4,6 +4,7 @@
 
 mod parts;
 mod said;
+mod shapes;
 pub(super) mod words;
 
 use axum::Json;
@@ -79,7 +80,8 @@ fn components() -> ComponentsBuilder {
     ));
     let in_query =
         ApiKeyValue::with_description("key", "The same, where a caller can do no better.");
-    ComponentsBuilder::new()
+    let components = ComponentsBuilder::new().schemas_from_iter(shapes::all());
+    components
         .schema_from::<services::Shown<'_>>()
         .schema_from::<services::ShownList<'_>>()
         .schema_from::<services::ShownSignal<'_>>()
@@ -150,7 +152,9 @@ fn response(answer: &Answer) -> RefOr<utoipa::openapi::Response> {
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
             response.content("application/json", content)
         }
-        None => response.content(answer.media_type, loose(answer.media_type)),
+        None => answer.media_types.iter().fold(response, |response, media_type| {
+            response.content(*media_type, loose(media_type))
+        }),
     };
     response.build().into()
 }
@@ -165,11 +169,12 @@ fn loose(media_type: &str) -> utoipa::openapi::Content {
 
 /// The statuses with which a route may refuse.
 fn problems(access: Access, path: &str, conflicts: bool) -> Vec<u16> {
-    if access == Access::NONE {
+    let is_of_one = path.contains('{') || path == "/ping/remove";
+    if access == Access::NONE && !is_of_one {
         return Vec::new();
     }
     let mut statuses = vec![400, 401, 403, 429, 503];
-    if path.contains('{') || path == "/ping/remove" {
+    if is_of_one {
         statuses.push(404);
     }
     if conflicts {

@@ -45,6 +45,9 @@ pub(super) fn of_path(path: &str) -> Vec<Parameter> {
     let may_be_signal = path.trim_end_matches('/') == "/hc/{key}/{name}";
     let parameter = |name: &str| {
         let (schema, what) = match name {
+            "name" if path == "/badge/{name}" => {
+                (text().pattern(Some(r"\.svg$")), "The name of a service, and .svg.")
+            }
             // Digits are an exit status there, however many.
             "name" if may_be_signal => {
                 (text().min_length(Some(1)), "The slug, or what the ping says.")
@@ -56,7 +59,6 @@ pub(super) fn of_path(path: &str) -> Vec<Parameter> {
                 "What the ping says, or the exit status.",
             ),
             "id" => (text().min_length(Some(1)).max_length(Some(64)), "The id of an alert."),
-            "file" => (text().min_length(Some(1)), "The name of a service, and .svg."),
             _ => (text().min_length(Some(1)), "A part of the path."),
         };
         ParameterBuilder::new()
@@ -148,7 +150,11 @@ pub(super) fn of_list() -> Vec<Parameter> {
 
 pub(super) fn of_services() -> Vec<Parameter> {
     let [limit, cursor] = of_pages();
-    let search = query("search", "What stands in the name; case does not count.", text());
+    let search = query(
+        "search",
+        "What stands in the name; the case of ASCII letters does not count.",
+        text(),
+    );
     vec![search, query("status", "Only those of this status.", words::status()), limit, cursor]
 }
 
@@ -188,4 +194,14 @@ pub(super) fn of_push() -> Vec<Parameter> {
 
 pub(super) fn of_why() -> Vec<Parameter> {
     vec![query("at", "When: now, if it is not given.", text())]
+}
+
+pub(super) fn of_report() -> Vec<Parameter> {
+    let [limit, cursor] = of_pages();
+    let month = text().pattern(Some("^[0-9]{4}-[0-9]{2}$")).examples(["2026-10"]);
+    vec![query("month", "Which month: this one, if it is not given.", month), limit, cursor]
+}
+
+pub(super) fn of_badge() -> Vec<Parameter> {
+    vec![query("sig", "A signature of the name, where there are keys.", text())]
 }

@@ -12,7 +12,7 @@ pub(super) struct Answer {
     pub(super) what: &'static str,
     /// The name of its schema; `None`: it is text, or of a shape of its own.
     pub(super) schema: Option<&'static str>,
-    pub(super) media_type: &'static str,
+    pub(super) media_types: &'static [&'static str],
 }
 
 /// What is said of a route's method.
@@ -55,11 +55,11 @@ impl From<Says> for Said {
 }
 
 const fn json(status: u16, what: &'static str, schema: &'static str) -> Answer {
-    Answer { status, what, schema: Some(schema), media_type: "application/json" }
+    Answer { status, what, schema: Some(schema), media_types: &[] }
 }
 
-const fn loose(status: u16, what: &'static str, media_type: &'static str) -> Answer {
-    Answer { status, what, schema: None, media_type }
+const fn loose(status: u16, what: &'static str, media_types: &'static [&'static str]) -> Answer {
+    Answer { status, what, schema: None, media_types }
 }
 
 const PINGED: &[Answer] = &[json(200, "It is on disk.", "Pinged")];
@@ -73,17 +73,24 @@ const OUTAGES: &[Answer] = &[json(200, "A page of outages, the newest first.", "
 const ALERTS: &[Answer] = &[json(200, "A page of alerts, the newest first.", "Alerts")];
 const ALERT: &[Answer] = &[json(200, "The alert.", "Alert")];
 const SAID: &[Answer] = &[json(200, "It can.", "Readiness"), json(503, "It cannot.", "Readiness")];
-const HEALTHY: &[Answer] = &[loose(200, "It is alive.", "text/plain")];
+const HEALTHY: &[Answer] = &[loose(200, "It is alive.", &["text/plain"])];
 const HEARD: &[Answer] = &[
-    loose(200, "It is on disk.", "text/plain"),
-    loose(201, "So it is, and the service is new.", "text/plain"),
+    loose(200, "It is on disk.", &["text/plain"]),
+    loose(201, "So it is, and the service is new.", &["text/plain"]),
 ];
-const PUSHED: &[Answer] = &[loose(200, "It is on disk.", "application/json")];
-const DESCRIPTION: &[Answer] = &[loose(200, "This.", "application/json")];
-const ANY_JSON: &[Answer] = &[loose(200, "The answer.", "application/json")];
-const METRICS: &[Answer] =
-    &[loose(200, "The metrics.", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-const BADGE: &[Answer] = &[loose(200, "The badge.", "image/svg+xml")];
+const PUSHED: &[Answer] = &[loose(200, "It is on disk.", &["application/json"])];
+const DESCRIPTION: &[Answer] = &[loose(200, "This.", &["application/json"])];
+const WHY: &[Answer] = &[json(200, "Sentences, and the facts behind them.", "Why")];
+const REPORT: &[Answer] = &[json(200, "A page of services, by their names.", "Report")];
+const METRICS: &[Answer] = &[loose(
+    200,
+    "The metrics.",
+    &[
+        "text/plain; version=0.0.4; charset=utf-8",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    ],
+)];
+const BADGE: &[Answer] = &[loose(200, "The badge.", &["image/svg+xml; charset=utf-8"])];
 
 const fn says(
     id: &'static str,
@@ -165,7 +172,7 @@ fn service(path: &str) -> Option<Said> {
         }
         "/api/v1/services/{name}/why" => {
             let why = "Why an alert came, or did not.";
-            of("explainService", why, parts::of_why, ANY_JSON).into()
+            of("explainService", why, parts::of_why, WHY).into()
         }
         _ => return None,
     })
@@ -225,8 +232,13 @@ fn other(path: &str) -> Option<Says> {
         "/healthz" => says("isAlive", monitor, "Whether the program is alive.", none, HEALTHY),
         "/readyz" => says("isReady", monitor, "Whether it can do its part.", none, SAID),
         "/metrics" => says("metrics", monitor, "Metrics for Prometheus.", none, METRICS),
+        "/api/v1/report" => {
+            let report = "How well services did in a month.";
+            says("report", "services", report, parts::of_report, REPORT)
+        }
         "/badge/{name}" => {
-            says("badge", monitor, "The status of a service as a picture.", none, BADGE)
+            let badge = "The status of a service as a picture.";
+            says("badge", monitor, badge, parts::of_badge, BADGE)
         }
         "/openapi.json" => says("describe", monitor, "This description.", none, DESCRIPTION),
         _ => return None,

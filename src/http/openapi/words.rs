@@ -73,11 +73,31 @@ pub(in crate::http) fn signal() -> ObjectBuilder {
     text().enum_values(Some(["success", "start", "fail", "log"]))
 }
 
+/// The status of a service, or null where there is none.
+pub(super) fn status_or_null() -> ObjectBuilder {
+    let words = Status::ALL.map(|status| Some(status.as_str()));
+    let words = words.into_iter().chain([None]);
+    ObjectBuilder::new().schema_type(nullable(Type::String)).enum_values(Some(words))
+}
+
 /// Any text.
 pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn nullable(kind: Type) -> SchemaType {
+/// Any text, or null.
+pub(super) fn optional_text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(nullable(Type::String))
+}
+
+pub(super) fn integer() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer)
+}
+
+pub(super) fn boolean() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean)
+}
+
+pub(super) fn nullable(kind: Type) -> SchemaType {
     SchemaType::from_iter([kind, Type::Null])
 }
