@@ -506,7 +506,8 @@ impl Live {
                 };
                 let named = line("event:").map(str::to_owned);
                 let data = line("data:").map(|data| serde_json::from_str(data).unwrap());
-                self.read = rest.to_owned();
+                let rest = rest.to_owned();
+                self.read = rest;
                 if let (Some(name), Some(data)) = (named, data) {
                     return Some((name, data));
                 }
