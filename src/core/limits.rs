@@ -61,23 +61,17 @@ pub const TIMELINE_SPANS_MAX: usize = 100;
 /// Pings that a service's page lists at a time, with their logs.
 pub const PAGE_PINGS_MAX: usize = 20;
 
-/// Alerts that a page lists at a time, with their deliveries.
+/// Alerts that a page lists at a time, with their deliveries; and outages.
 pub const PAGE_ALERTS_MAX: usize = 20;
 
 /// Alerts that a service's page shows; the others are on the page of alerts.
 pub const SERVICE_ALERTS_SHOWN: usize = 5;
-
-/// Outages that a service's page lists.
-pub const SERVICE_OUTAGES_SHOWN: usize = 20;
 
 /// Occurrences of a cron expression that a service's page foretells.
 pub const NEXT_OCCURRENCES_SHOWN: usize = 3;
 
 /// How often all of a service's page that is watched live is looked at, as times go on where nothing else does.
 pub const LIVE_SECTIONS_EVERY_SECONDS: u64 = 30;
-
-/// Sections that wait for a browser to take them.
-pub const LIVE_SECTIONS_WAITING_MAX: usize = 8;
 
 /// What is kept of a ping's log: its end.
 pub const LOG_BYTES_MAX: usize = 10_000;

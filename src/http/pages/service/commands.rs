@@ -2,11 +2,11 @@
 
 use axum::http::{HeaderMap, header};
 
-use super::super::encoded;
+use super::super::{encoded, service_path};
 use crate::core::name::Name;
 use crate::core::schedule::Schedule;
 use crate::core::service::Service;
-use crate::http::Api;
+use crate::http::{Api, badge_target};
 
 /// What stands for this server where nothing is known of its address.
 const SOMEWHERE: &str = "http://127.0.0.1:4000";
@@ -23,6 +23,10 @@ pub(super) struct Commands {
     pub(super) crontab: String,
     /// The job run by the command line.
     pub(super) run: String,
+    /// Where its badge is on this server.
+    pub(super) badge: String,
+    /// The badge for a README, as a link to this page.
+    pub(super) markdown: String,
     /// Whether a key has to be put in place of `$PING_KEY`.
     pub(super) needs_key: bool,
 }
@@ -47,12 +51,18 @@ impl Commands {
         let key = if needs_key { "OVERDUE_KEY=$PING_KEY " } else { "" };
         let name = quoted(service.name.as_str());
         let grace = service.grace;
+        let badge = badge_target(api, &service.name);
         Self {
             ping: format!("{curl} \"{url}\""),
             crontab,
             run: format!(
                 "{key}OVERDUE_URL={base} overdue run {name} {schedule} --grace {grace} -- /path/to/job"
             ),
+            markdown: format!(
+                "[![status]({base}{badge})]({base}{})",
+                service_path(service.name.as_str())
+            ),
+            badge,
             needs_key,
         }
     }

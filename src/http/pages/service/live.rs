@@ -15,7 +15,7 @@ use super::super::live;
 use super::super::session::Visitor;
 use super::sections::{self, Asked, Section};
 use crate::core::limits::{
-    LIVE_PAGES_MAX, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS, LIVE_SECTIONS_WAITING_MAX,
+    LIVE_EVENTS_WAITING_MAX, LIVE_PAGES_MAX, LIVE_RETRY_MS, LIVE_SECTIONS_EVERY_SECONDS,
 };
 use crate::core::name::Name;
 use crate::http::problem::Problem;
@@ -39,7 +39,7 @@ pub(crate) async fn events(
             "{LIVE_PAGES_MAX} pages are watched live already: load the page again to see what is new"
         )));
     };
-    let (sender, receiver) = mpsc::channel(LIVE_SECTIONS_WAITING_MAX);
+    let (sender, receiver) = mpsc::channel(LIVE_EVENTS_WAITING_MAX);
     tokio::spawn(watch(api, name, visitor, sender, place));
     let mut answer =
         Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new()).into_response();

@@ -10,8 +10,8 @@ use super::super::told::Told;
 use super::super::{encoded, service_path};
 use super::Sign;
 use crate::core::limits::{
-    CHART_SIGNALS_MAX, NEXT_OCCURRENCES_SHOWN, PAGE_PINGS_MAX, SERVICE_ALERTS_SHOWN,
-    SERVICE_OUTAGES_SHOWN, TIMELINE_SPANS_MAX,
+    CHART_SIGNALS_MAX, NEXT_OCCURRENCES_SHOWN, PAGE_ALERTS_MAX, PAGE_PINGS_MAX,
+    SERVICE_ALERTS_SHOWN, TIMELINE_SPANS_MAX,
 };
 use crate::core::listening::Span;
 use crate::core::service::{History, Service};
@@ -371,7 +371,7 @@ fn told(
 }
 
 fn lasted(outages: &[OutageSeen], now: i64) -> Result<Section, Problem> {
-    let outages = outages.iter().take(SERVICE_OUTAGES_SHOWN).map(|outage| {
+    let outages = outages.iter().take(PAGE_ALERTS_MAX).map(|outage| {
         let until = outage.ended_at.unwrap_or(now);
         let (shape, what) = match (outage.overdue, outage.failed) {
             (true, true) => ("■▲", "silence and failure"),
