@@ -107,6 +107,11 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
         let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+        // A rank is read along its own index, up to a limit.
+        if name.starts_with("RANK_") {
+            assert!(plan.iter().any(|step| step.contains(" USING ")), "{name}: {plan:#?}");
+            continue;
+        }
         if *name == "SERVICES_DUE" {
             assert_eq!(
                 plan,
