@@ -23,7 +23,7 @@ statements! {
                     ORDER BY last.number DESC
                     LIMIT 1
                 ),
-                max(d.attempts, 0) + 1
+                min(max(d.attempts, 0), 1000000) + 1
             ),
             result.value ->> 5, result.value ->> 5, result.value ->> 7, result.value ->> 8
         FROM json_each(?1) AS result
