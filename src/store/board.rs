@@ -183,12 +183,13 @@ impl Store {
         self.read(move |connection| {
             Box::pin(async move {
                 let limit = i64::try_from(OUTLINE_SERVICES_MAX + 1).unwrap_or(i64::MAX);
-                let query = sqlx::query(sql::OUTLINE).bind(limit);
-                let found = query.fetch_all(&mut *connection).await?;
-                if found.len() <= OUTLINE_SERVICES_MAX {
-                    return Ok(Overview::Whole(outlined(&found, now)));
+                let count = sqlx::query_scalar(sql::SERVICES_COUNT_TO).bind(limit);
+                let count: i64 = count.fetch_one(&mut *connection).await?;
+                if count >= limit {
+                    return tally(connection, now).await.map(Overview::Counted);
                 }
-                tally(connection, now).await.map(Overview::Counted)
+                let query = sqlx::query(sql::OUTLINE).bind(limit);
+                Ok(Overview::Whole(outlined(&query.fetch_all(connection).await?, now)))
             })
         })
         .await

@@ -95,6 +95,7 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         "DELIVERY_LAST",
         "OUTLINE",
         "OUTLINE_FOUND",
+        "SERVICES_COUNT_TO",
         "SERVICES_WATCHED_IN_OUTAGE",
         "TALLY",
         "LOGS_BYTES",

@@ -3,21 +3,20 @@
 //! The order is by rank, then by a second, then by id. Each rank is one or two walks of an index, so that the first page
 //! of a million costs what the first page of a hundred does.
 
-/// Up to `?4` services behind the place (`?2`, `?3`) of the branches given, each a column to order by and a condition.
+/// Up to `?4` services behind the place (`?2`, `?3`) of the branches given: each an index, where SQLite would choose
+/// another, a column to order by, and a condition.
 macro_rules! ranked {
-    ($first:literal, $when:literal $(, $other:literal, $or_when:literal)?) => {
-        concat!(
-            "SELECT place, id FROM (",
-            ranked!(@branch $first, $when),
-            $(" UNION ALL ", ranked!(@branch $other, $or_when),)?
-            ") ORDER BY place, id LIMIT ?4"
-        )
+    ($($index:literal, $key:literal, $when:expr);+) => {
+        concat!("SELECT place, id FROM (", ranked!(@branches $($index, $key, $when);+), ") ORDER BY place, id LIMIT ?4")
     };
-    (@branch $key:literal, $when:literal) => {
+    (@branches $index:literal, $key:literal, $when:expr) => {
         concat!(
-            "SELECT * FROM (SELECT ", $key, " AS place, id FROM services WHERE ", $when,
+            "SELECT * FROM (SELECT ", $key, " AS place, id FROM services ", $index, " WHERE ", $when,
             " AND (", $key, ", id) > (?2, ?3) ORDER BY ", $key, ", id LIMIT ?4)"
         )
+    };
+    (@branches $index:literal, $key:literal, $when:expr; $($rest:tt)+) => {
+        concat!(ranked!(@branches $index, $key, $when), " UNION ALL ", ranked!(@branches $($rest)+))
     };
 }
 
@@ -32,42 +31,42 @@ macro_rules! late {
 statements! {
     /// Those overdue at `?1`, the longest silent first.
     RANK_OVERDUE = ranked!(
-        "deadline", "alerted = 1 AND deadline < ?1 AND paused = 0",
-        "deadline", "alerted = 0 AND deadline < ?1 AND paused = 0"
+        "", "deadline", "alerted = 1 AND deadline < ?1 AND paused = 0";
+        "", "deadline", "alerted = 0 AND deadline < ?1 AND paused = 0"
     );
 
     /// Those that failed and are not overdue at `?1`.
     RANK_FAILED = ranked!(
-        "coalesce(deadline, 253402300799)",
+        "INDEXED BY services_failed", "coalesce(deadline, 253402300799)",
         "failed = 1 AND paused = 0 AND coalesce(deadline, 253402300799) >= ?1"
     );
 
     /// Those late at `?1`.
-    RANK_LATE = ranked!(
-        "expected",
-        "grace > 0 AND alerted = 0 AND expected < ?1 AND deadline >= ?1 AND running_since IS NULL
-            AND last_ping IS NOT NULL AND failed = 0 AND paused = 0"
-    );
+    RANK_LATE = ranked!("INDEXED BY services_late", "expected", late!());
 
     /// Those that have a deadline and no trouble at `?1`, the one that is due next first.
     RANK_UP = ranked!(
-        "deadline",
-        "alerted = 0 AND deadline >= ?1 AND paused = 0 AND failed = 0
-            AND NOT (grace > 0 AND expected < ?1 AND running_since IS NULL AND last_ping IS NOT NULL)",
-        "deadline", "alerted = 1 AND deadline >= ?1 AND paused = 0 AND failed = 0"
+        "", "deadline", "alerted = 0 AND deadline >= ?1 AND paused = 0 AND failed = 0
+            AND NOT (grace > 0 AND expected < ?1 AND running_since IS NULL AND last_ping IS NOT NULL)";
+        "", "deadline", "alerted = 1 AND deadline >= ?1 AND paused = 0 AND failed = 0"
     );
 
     /// Those of which nothing is expected yet at `?1`.
     RANK_WAITING = ranked!(
-        "id", "?1 = ?1 AND alerted = 0 AND deadline IS NULL AND paused = 0 AND failed = 0",
-        "id", "?1 = ?1 AND alerted = 1 AND deadline IS NULL AND paused = 0 AND failed = 0"
+        "", "id", "?1 = ?1 AND alerted = 0 AND deadline IS NULL AND paused = 0 AND failed = 0";
+        "", "id", "?1 = ?1 AND alerted = 1 AND deadline IS NULL AND paused = 0 AND failed = 0"
     );
 
-    /// Those that are paused.
-    RANK_PAUSED = ranked!("coalesce(deadline, 0)", "?1 = ?1 AND paused = 1");
+    /// Those that are paused; only hands give one a deadline.
+    RANK_PAUSED = ranked!(
+        "INDEXED BY services_paused", "id", "?1 = ?1 AND paused = 1 AND deadline IS NULL";
+        "INDEXED BY services_paused", "id", "?1 = ?1 AND paused = 1 AND deadline >= 0"
+    );
 
     /// Those that run, the longest first.
-    RANK_RUNNING = ranked!("running_since", "?1 = ?1 AND running_since IS NOT NULL");
+    RANK_RUNNING = ranked!(
+        "INDEXED BY services_running", "running_since", "?1 = ?1 AND running_since IS NOT NULL"
+    );
 
     /// How many services there are at `?1`: all, overdue, failed, late, paused, waiting, running.
     TALLY = concat!("
@@ -75,13 +74,17 @@ statements! {
             (SELECT count(*) FROM services),
             (SELECT count(*) FROM services WHERE alerted = 1 AND deadline < ?1)
                 + (SELECT count(*) FROM services WHERE alerted = 0 AND deadline < ?1)
-                - (SELECT count(*) FROM services WHERE paused = 1 AND deadline < ?1),
-            (SELECT count(*) FROM services WHERE failed = 1 AND coalesce(deadline, 253402300799) >= ?1 AND paused = 0),
-            (SELECT count(*) FROM services WHERE ", late!(), "),
+                - (SELECT count(*) FROM services INDEXED BY services_paused WHERE paused = 1 AND deadline < ?1),
+            (SELECT count(*) FROM services INDEXED BY services_failed WHERE failed = 1 AND coalesce(deadline, 253402300799) >= ?1 AND paused = 0),
+            (SELECT count(*) FROM services INDEXED BY services_late WHERE ", late!(), "),
             (SELECT count(*) FROM services WHERE paused = 1),
-            (SELECT count(*) FROM services
+            (SELECT count(*) FROM services INDEXED BY services_unheard
                 WHERE last_ping IS NULL AND running_since IS NULL AND paused = 0 AND (deadline IS NULL OR deadline >= ?1)),
             (SELECT count(*) FROM services WHERE running_since IS NOT NULL)");
+
+    /// How many services there are, counted no further than `?1`.
+    SERVICES_COUNT_TO = "
+        SELECT count(*) FROM (SELECT 1 FROM services LIMIT ?1)";
 
     /// What the order of up to `?1` services follows from.
     OUTLINE = "
