@@ -159,18 +159,25 @@ async fn create_makes_a_service_of_a_day_and_an_hour_and_leaves_one_that_is_know
     assert_eq!(get(&house, "/hc/key/c/3?create=1").await, said(201, "Created"));
     assert_eq!(get(&house, "/hc/key/d/log?create=1").await, said(201, "Created"));
     assert_eq!(get(&house, "/hc/e?create=1").await, said(201, "Created"));
-    let made =
-        "SELECT name || iif(failed, ' failed', iif(last_ping IS NULL AND running_since IS NULL, ' waiting', ' up'))
-            || iif(running_since IS NULL, ' no ', ' yes ') || frequency || ' ' || grace
-        FROM services ORDER BY name";
+    let listed = house.send("GET", "/api/v1/services").await.json;
+    let made: Vec<String> = listed["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|service| {
+            let [name, status, frequency, grace] =
+                ["name", "status", "frequency", "grace"].map(|key| service[key].as_str().unwrap());
+            format!("{name} {status} {} {frequency} {grace}", service["running"])
+        })
+        .collect();
     assert_eq!(
-        house.texts(made).await,
+        made,
         [
-            "a up no 86400 3600",
-            "b up yes 86400 3600",
-            "c failed no 86400 3600",
-            "d waiting no 86400 3600",
-            "e up no 86400 3600"
+            "a up false 1D 1h",
+            "b up true 1D 1h",
+            "c failed false 1D 1h",
+            "d waiting false 1D 1h",
+            "e up false 1D 1h"
         ]
     );
     house.ping("name=a&frequency=10m&grace=30s").await;

@@ -42,7 +42,9 @@ async fn pushes_are_signals_whatever_the_method() {
             FROM pings LEFT JOIN logs ON ping = id";
         assert_eq!(house.texts(recorded).await, [signal], "{query}");
     }
-    assert_eq!(house.count("SELECT failed FROM services").await, 1);
+    let listed = house.send("GET", "/api/v1/services").await.json;
+    assert_eq!(listed["services"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["services"][0]["status"], "failed");
 }
 
 #[tokio::test]
