@@ -2,7 +2,11 @@
 //! with clocks that jump; and every pair of a status and a signal by hand.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use overdue::core::alert::Kind;
+#[path = "model/mod.rs"]
+mod model;
+
+use model::{Ask, No, Watched};
+use overdue::core::alert::{Kind, Reason};
 use overdue::core::frequency::{Frequency, Grace};
 use overdue::core::name::Name;
 use overdue::core::ping::{Ping, Refusal, Terms, ping as decide};
@@ -65,170 +69,25 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..60)
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "as naive as can be")]
-/// The rules as one would tell them to a friend, with nothing optimised or shared.
-#[derive(Clone, Default)]
-struct Model {
-    known: bool,
-    frequency: i64,
-    grace: i64,
-    max_runtime: Option<i64>,
-    paused: bool,
-    last_ping: Option<i64>,
-    /// When a success is due, grace included.
-    due: Option<i64>,
-    deadline: Option<i64>,
-    /// When the open run began.
-    running: Option<i64>,
-    failed: bool,
-    told: bool,
-    outage: Option<i64>,
-}
-
-/// What is told: the kind, and since when the outage is.
-type Told = Option<(Kind, i64)>;
-
-impl Model {
-    fn status(&self, now: i64) -> &'static str {
-        match self.deadline {
-            _ if self.paused => "paused",
-            Some(deadline) if deadline < now => "overdue",
-            _ if self.failed => "failed",
-            _ if self.last_ping.is_none() && self.running.is_none() => "waiting",
-            Some(_)
-                if self.running.is_none() && self.due.is_some_and(|due| due - self.grace < now) =>
-            {
-                "late"
-            }
-            _ => "up",
-        }
-    }
-
-    fn time(&self, now: i64, timestamp: Option<i64>) -> Result<i64, Refusal> {
-        let Some(timestamp) = timestamp else {
-            return Ok(match self.last_ping {
-                Some(last_ping) if last_ping > now && last_ping <= now + 60 => last_ping,
-                _ => now,
-            });
-        };
-        match self.last_ping {
-            _ if timestamp > now + 60 => Err(Refusal::Ahead),
-            Some(last_ping) if timestamp < last_ping => Err(Refusal::Older { last_ping }),
-            _ => Ok(timestamp),
-        }
-    }
-
-    fn start(&mut self, now: i64, at: i64) {
-        let again = self.running.is_some();
-        self.running = Some(at);
-        // Who starts and starts and never ends is noticed.
-        if again && !self.told && self.due.is_none_or(|due| due < at) {
-            return;
-        }
-        let seconds = self.max_runtime.unwrap_or(match self.grace {
-            0 => self.frequency,
-            grace => grace,
-        });
-        self.deadline = Some(at + seconds);
-        if at + seconds >= now {
-            self.told = false;
-        }
-    }
-
-    fn end(&mut self, now: i64, at: i64, failure: bool) -> Told {
-        let was_failed = self.failed;
-        self.running = None;
-        self.last_ping = Some(at);
-        let due = at + self.frequency + self.grace;
-        (self.due, self.deadline) = (Some(due), Some(due));
-        let late = due < now;
-        if !late {
-            self.told = false;
-        }
-        if failure {
-            self.failed = true;
-            let since = *self.outage.get_or_insert(at);
-            return (!was_failed).then_some((Kind::Failed, since));
-        }
-        if late {
-            return None;
-        }
-        self.failed = false;
-        self.outage.take().map(|since| (Kind::Recovered, since))
-    }
-
-    fn sweep(&mut self, now: i64) -> Told {
-        let deadline = self.deadline.filter(|deadline| *deadline < now)?;
-        if self.told || self.paused {
-            return None;
-        }
-        (self.told, self.failed) = (true, false);
-        Some((Kind::Overdue, *self.outage.get_or_insert(deadline)))
-    }
-
-    fn pause(&mut self) -> Told {
-        let outage = self.outage.take();
-        (self.paused, self.told, self.failed, self.running) = (true, false, false, None);
-        (self.due, self.deadline) = (None, None);
-        outage.map(|since| (Kind::Recovered, since))
-    }
-
-    fn resume(&mut self, now: i64) {
-        if self.paused {
-            self.paused = false;
-            let due = now + self.frequency + self.grace;
-            (self.due, self.deadline) = (Some(due), Some(due));
-        }
-    }
-}
-
 /// What the two are asked.
-struct Asked {
-    signal: Signal,
-    frequency: Option<i64>,
-    grace: Option<i64>,
-    max_runtime: Option<i64>,
-    timestamp: Option<i64>,
+fn of_the_program(name: &Name, ask: &Ask) -> Ping {
+    let terms = Terms {
+        frequency: ask.terms.every.and_then(Frequency::from_seconds),
+        grace: ask.terms.grace.and_then(Grace::from_seconds),
+        max_runtime: ask.terms.max_runtime.and_then(Frequency::from_seconds),
+        ..Terms::default()
+    };
+    let (signal, timestamp) = (ask.signal, ask.timestamp);
+    Ping { signal, timestamp, terms, ..Ping::new(name.clone(), ask.received) }
 }
 
-impl Asked {
-    fn of_the_model(&self, model: &mut Model, now: i64) -> Result<Told, Refusal> {
-        if self.signal == Signal::Log {
-            return if model.known { Ok(None) } else { Err(Refusal::Unknown) };
-        }
-        if !model.known && self.frequency.is_none() {
-            return Err(Refusal::Unknown);
-        }
-        let at = model.time(now, self.timestamp)?;
-        let is_success = matches!(self.signal, Signal::Success | Signal::Exit(0));
-        if model.paused && !is_success {
-            return Ok(None);
-        }
-        (model.known, model.paused) = (true, false);
-        // A ping's terms count from the ping on: when a success was due before was settled by the ping before.
-        model.frequency = self.frequency.unwrap_or(model.frequency);
-        let due = model.due.map(|due| due - model.grace);
-        model.grace = self.grace.unwrap_or(model.grace);
-        model.due = due.map(|due| due + model.grace);
-        model.max_runtime = self.max_runtime.or(model.max_runtime);
-        Ok(match self.signal {
-            Signal::Start => {
-                model.start(now, at);
-                None
-            }
-            signal => model.end(now, at, signal.is_failure()),
-        })
-    }
-
-    fn of_the_program(&self, name: &Name, now: i64) -> Ping {
-        let terms = Terms {
-            frequency: self.frequency.and_then(Frequency::from_seconds),
-            grace: self.grace.and_then(Grace::from_seconds),
-            max_runtime: self.max_runtime.and_then(Frequency::from_seconds),
-            ..Terms::default()
-        };
-        let (signal, timestamp) = (self.signal, self.timestamp);
-        Ping { signal, timestamp, terms, ..Ping::new(name.clone(), now) }
+/// The program's refusal in the model's words.
+fn refusal(refusal: Refusal) -> No {
+    match refusal {
+        Refusal::Older { last_ping } => No::Older(last_ping),
+        Refusal::Unknown => No::Unknown,
+        Refusal::Ahead => No::Ahead,
+        Refusal::ZoneWithoutCron => No::ZoneWithoutCron,
     }
 }
 
@@ -240,7 +99,7 @@ proptest! {
         let name = Name::parse("a").unwrap();
         let mut now = 1_000_000;
         let mut stored: Option<Service> = None;
-        let mut model = Model::default();
+        let mut modelled: Option<Watched> = None;
         for event in events {
             let (told, expected) = match event {
                 Event::Clock(by) => {
@@ -248,17 +107,24 @@ proptest! {
                     (None, None)
                 }
                 Event::Ping { signal, frequency, grace, max_runtime, from_now } => {
+                    let terms =
+                        model::Terms { every: frequency, grace, max_runtime, ..model::Terms::default() };
                     let timestamp = from_now.map(|from_now| now + from_now);
-                    let asked = Asked { signal, frequency, grace, max_runtime, timestamp };
-                    let expected = asked.of_the_model(&mut model, now);
-                    let ping = asked.of_the_program(&name, now);
+                    let (run, if_new, received, duration_ms) = (None, false, now, None);
+                    let ask = Ask { signal, run, terms, if_new, timestamp, received, duration_ms };
+                    let expected = model::ping(modelled.as_ref(), &ask, 0, now);
+                    let ping = of_the_program(&name, &ask);
                     match (decide(stored.as_ref(), &ping, Grace::ZERO, now), expected) {
                         (Ok(decision), Ok(expected)) => {
                             stored = Some(decision.change.service);
-                            (decision.change.alert, expected)
+                            modelled = Some(expected.service);
+                            prop_assert_eq!(decision.at, expected.at);
+                            prop_assert_eq!(decision.duration_ms, expected.duration_ms);
+                            (decision.change.alert, expected.told)
                         }
                         (decision, expected) => {
-                            prop_assert_eq!(decision.map(|_| None), expected);
+                            let decision = decision.map(|_| ()).map_err(refusal);
+                            prop_assert_eq!(decision, expected.map(|_| ()));
                             (None, None)
                         }
                     }
@@ -271,29 +137,39 @@ proptest! {
                     });
                     if let Some(alert) = &alert {
                         prop_assert!(alert.about < now, "never early");
-                        prop_assert_eq!(Some(alert.about), model.deadline);
                     }
-                    (alert, model.sweep(now))
+                    (alert, modelled.as_mut().and_then(|modelled| modelled.sweep(now, None)))
                 }
-                Event::Pause if model.known => {
-                    let change = service::pause(stored.as_ref().unwrap(), now);
-                    stored = Some(change.service);
-                    (change.alert, model.pause())
-                }
-                Event::Resume if model.known => {
-                    stored = Some(service::resume(stored.as_ref().unwrap(), now).service);
-                    model.resume(now);
+                Event::Pause => match (&stored, &mut modelled) {
+                    (Some(service), Some(modelled)) => {
+                        let change = service::pause(service, now);
+                        stored = Some(change.service);
+                        (change.alert, modelled.pause(now))
+                    }
+                    _ => (None, None),
+                },
+                Event::Resume => {
+                    stored = stored.map(|stored| service::resume(&stored, now).service);
+                    if let Some(modelled) = &mut modelled {
+                        modelled.resume(now);
+                    }
                     (None, None)
                 }
-                Event::Pause | Event::Resume => (None, None),
             };
-            prop_assert_eq!(told.map(|alert| (alert.kind, alert.outage_since)), expected);
-            if let Some(stored) = &stored {
-                prop_assert_eq!(stored.last_ping, model.last_ping);
-                prop_assert_eq!((stored.deadline, stored.alerted), (model.deadline, model.told));
-                prop_assert_eq!(stored.status(now).as_str(), model.status(now));
-                prop_assert_eq!(stored.runs.running_since(), model.running);
-                prop_assert_eq!(stored.outage_since, model.outage);
+            let words = |told: model::Told| (told.kind, told.about, told.since, told.reason);
+            let told = told.map(|alert| {
+                (alert.kind, alert.about, alert.outage_since, alert.reason.map(Reason::as_str))
+            });
+            prop_assert_eq!(told, expected.map(words));
+            prop_assert_eq!(stored.is_some(), modelled.is_some());
+            if let (Some(stored), Some(modelled)) = (&stored, &modelled) {
+                prop_assert_eq!(stored.last_ping, modelled.last_ping);
+                prop_assert_eq!(stored.last_success, modelled.last_success);
+                prop_assert_eq!(stored.expected, modelled.expected);
+                prop_assert_eq!((stored.deadline, stored.alerted), (modelled.deadline, modelled.told));
+                prop_assert_eq!(stored.status(now).as_str(), modelled.status(now));
+                prop_assert_eq!(stored.runs.running_since(), modelled.running());
+                prop_assert_eq!(stored.outage_since, modelled.outage);
             }
         }
     }
