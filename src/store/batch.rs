@@ -54,6 +54,8 @@ pub(super) struct Done {
 pub(super) struct Batch<'a> {
     rules: &'a Rules,
     services: i64,
+    /// How many rows of services are deleted.
+    removed: i64,
     slots: HashMap<Name, Slot>,
     /// Which services the names of paths that are none's stand for.
     aliases: HashMap<Name, Name>,
@@ -102,6 +104,7 @@ impl<'a> Batch<'a> {
         Self {
             rules,
             services,
+            removed: 0,
             slots: HashMap::new(),
             aliases: HashMap::new(),
             renamed: HashMap::new(),
@@ -265,8 +268,15 @@ impl<'a> Batch<'a> {
         let is_new = matches!(slot.now, Now::Absent);
         let decision =
             ping::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
-        let Change { mut service, alert } = decision.change;
-        if mark.is_none_or(|mark| self.recorded.insert(mark)) {
+        let Change { mut service, mut alert } = decision.change;
+        // What replaces a row that cannot be read was asked for by whatever name the caller knows.
+        service.name.clone_from(&name);
+        if let Some(alert) = &mut alert {
+            alert.service.clone_from(&name);
+        }
+        if mark.is_none_or(|mark| !self.recorded.contains(&mark)) {
+            // What comes again may say the second that this one did not.
+            self.recorded.insert(Mark::at(&name, ping, decision.at));
             let before = service.history;
             service.history.signals += 1;
             self.signals += 1;
@@ -367,7 +377,9 @@ impl<'a> Batch<'a> {
                 None
             }
         };
-        slot.forget |= slot.stored;
+        // Hands may have deleted the row alone; whatever else there is of it goes now.
+        slot.forget = true;
+        self.removed += i64::from(slot.stored);
         slot.stored = false;
         slot.now = Now::Absent;
         slot.changed = false;
@@ -400,6 +412,8 @@ impl<'a> Batch<'a> {
             attempts::record(connection, &values).await?;
             execute(connection, sql::DELIVERIES_RECORD, &values).await?;
         }
+        let landed = self.landed(flying);
+        let flying = landed.as_ref().unwrap_or(flying);
         let reminded: Vec<&str> =
             self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
         if !reminded.is_empty() {
@@ -423,6 +437,12 @@ impl<'a> Batch<'a> {
         if !changed.is_empty() {
             execute(connection, sql::SERVICES_STORE, &changed).await?;
         }
+        let told = self.changed().filter(|(service, _)| service.alerted);
+        let told: Vec<&str> = told.map(|(service, _)| service.name.as_str()).collect();
+        if !told.is_empty() {
+            // A signal that is sent again is not counted, and may change nothing else but the deadline.
+            execute(connection, sql::SERVICES_ALERTED, &told).await?;
+        }
         if !self.renamed.is_empty() {
             let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
             execute(connection, sql::ALIASES_FORGET, &services).await?;
@@ -435,9 +455,20 @@ impl<'a> Batch<'a> {
         archive.append(connection, &self.entries, self.signals, self.rules).await?;
         record::append(connection, &self.changes, &mut archive.changes).await?;
         let added = self.changed().filter(|(_, stored)| !stored).count();
-        let services_added =
-            i64::try_from(added).unwrap_or(0) - i64::try_from(forgotten.len()).unwrap_or(0);
+        let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
         Ok(Done { raised, services_added, archive })
+    }
+
+    /// What is in flight still, where attempts that are noted here have ended.
+    fn landed(&self, flying: &Flying) -> Option<Flying> {
+        if self.attempts.is_empty() {
+            return None;
+        }
+        let mut flying = flying.clone();
+        for attempt in &self.attempts {
+            flying.remove(&(attempt.seq, attempt.destination.clone()));
+        }
+        Some(flying)
     }
 
     fn changed(&self) -> impl Iterator<Item = (&Service, bool)> {

@@ -173,9 +173,13 @@ pub(super) struct Mark {
 impl Mark {
     /// The mark of a ping of `service`, if it says itself when it is about: any other is new.
     pub(super) fn of(service: &Name, ping: &Ping) -> Option<Self> {
-        let at = ping.timestamp?;
+        ping.timestamp.map(|at| Self::at(service, ping, at))
+    }
+
+    /// The mark of a ping of `service` about the second `at`.
+    pub(super) fn at(service: &Name, ping: &Ping, at: i64) -> Self {
         let (run, signal) = (ping.run.clone(), ping.signal.as_str());
-        Some(Self { service: service.clone(), run, signal, at })
+        Self { service: service.clone(), run, signal, at }
     }
 }
 

@@ -168,6 +168,11 @@ statements! {
             signals = excluded.signals,
             newest_ping = excluded.newest_ping";
 
+    /// Sets right that the services named in `?1` were told of, where the trigger has taken a new deadline for one that
+    /// hands have set.
+    SERVICES_ALERTED = "
+        UPDATE services SET alerted = 1 WHERE alerted = 0 AND name IN (SELECT value FROM json_each(?1))";
+
     /// Appends the rows of `?1` to the history.
     PINGS_STORE = "
         INSERT INTO pings (

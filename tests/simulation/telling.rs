@@ -1,0 +1,190 @@
+//! Alerts and their deliveries in the model.
+
+use std::collections::BTreeSet;
+
+use overdue::core::alert::Kind;
+
+use super::{Alert, DESTINATIONS, Delivery, Flight, Name, Note, State, Then, World, wants};
+use crate::model::Told;
+
+impl World {
+    /// Stores what is told, and who is to hear it.
+    pub(super) fn raise(&mut self, name: Name, told: Option<Told>, created: i64, then: Then) {
+        let Some(told) = told else { return };
+        let to: Vec<usize> =
+            (0..DESTINATIONS.len()).filter(|to| wants(*to, told.kind, name)).collect();
+        self.raise_to(name, told, created, then, &to);
+    }
+
+    pub(super) fn raise_to(
+        &mut self,
+        name: Name,
+        told: Told,
+        created: i64,
+        then: Then,
+        to: &[usize],
+    ) {
+        let same = self.alerts.iter().filter(|alert| {
+            (alert.name, alert.told.kind, alert.told.about) == (name, told.kind, told.about)
+        });
+        let occurrence = same.map(|alert| alert.occurrence + 1).max().unwrap_or(0);
+        self.ordinals += 1;
+        let pending = |to: &usize| Delivery {
+            to: *to,
+            state: State::Pending,
+            attempts: 0,
+            next: created,
+            destination_failed: false,
+        };
+        self.alerts.push(Alert {
+            ordinal: self.ordinals,
+            name,
+            told,
+            occurrence,
+            created,
+            then: then.0,
+            exit_status: then.1,
+            deliveries: to.iter().map(pending).collect(),
+        });
+    }
+
+    /// Whether a destination heard of an outage, or may have.
+    pub(super) fn was_told(&self, name: Name, since: i64, to: usize) -> bool {
+        self.alerts.iter().any(|alert| {
+            let is_it = alert.name == name && alert.told.since == since;
+            is_it
+                && alert.told.kind != Kind::Recovered
+                && alert.deliveries.iter().any(|delivery| {
+                    delivery.to == to
+                        && (delivery.state == State::Delivered
+                            || delivery.attempts > 0
+                            || self.flying.contains(&(alert.ordinal, to)))
+                })
+        })
+    }
+
+    /// Forgets what was told to nobody.
+    pub(super) fn forget(&mut self, name: Name) {
+        let before = self.clone();
+        for alert in self.alerts.iter_mut().filter(|alert| alert.name == name) {
+            let told = alert.told;
+            let stays = |to: usize| {
+                before.flying.contains(&(alert.ordinal, to))
+                    || (told.kind == Kind::Recovered && before.was_told(name, told.since, to))
+            };
+            alert.deliveries.retain_mut(|delivery| {
+                if delivery.state == State::Delivered || stays(delivery.to) {
+                    return true;
+                }
+                if delivery.attempts > 0 {
+                    delivery.state = State::GivenUp;
+                }
+                delivery.attempts > 0
+            });
+        }
+        self.alerts.retain(|alert| alert.name != name || !alert.deliveries.is_empty());
+    }
+
+    /// A newer reminder takes the place of those that wait.
+    pub(super) fn replace_reminders(&mut self, name: Name) {
+        let flying = &self.flying;
+        let reminders = self
+            .alerts
+            .iter_mut()
+            .filter(|alert| alert.name == name && alert.told.kind == Kind::Reminder);
+        for alert in reminders {
+            let ordinal = alert.ordinal;
+            alert.deliveries.retain(|delivery| {
+                delivery.state != State::Pending || flying.contains(&(ordinal, delivery.to))
+            });
+        }
+    }
+
+    /// What a destination has to be told at `now`: of each service the oldest, unless that is in flight.
+    pub fn due(&self, to: usize, now: i64) -> Vec<(i64, u64)> {
+        let mut seen = BTreeSet::new();
+        let mut due = Vec::new();
+        for alert in &self.alerts {
+            let waits = alert
+                .deliveries
+                .iter()
+                .find(|delivery| delivery.to == to && delivery.state == State::Pending);
+            let Some(delivery) = waits else { continue };
+            let is_first = seen.insert(alert.name);
+            if is_first && delivery.next <= now && !self.flying.contains(&(alert.ordinal, to)) {
+                due.push((delivery.next, alert.ordinal));
+            }
+        }
+        due.sort_unstable();
+        due
+    }
+
+    /// What became of an attempt.
+    pub(super) fn note(&mut self, flight: Flight, note: Note) {
+        self.flying.remove(&flight);
+        let (ordinal, to) = flight;
+        let alert = self.alerts.iter_mut().find(|alert| alert.ordinal == ordinal);
+        let delivery = alert.and_then(|alert| {
+            alert
+                .deliveries
+                .iter_mut()
+                .find(|delivery| delivery.to == to && delivery.state == State::Pending)
+        });
+        let Some(delivery) = delivery else { return };
+        delivery.attempts += 1;
+        delivery.destination_failed = false;
+        match note {
+            Note::Delivered => delivery.state = State::Delivered,
+            Note::GivenUp => delivery.state = State::GivenUp,
+            Note::Failed { next, destination_failed } => {
+                (delivery.next, delivery.destination_failed) = (next, destination_failed);
+            }
+        }
+    }
+
+    pub fn revive(&mut self, to: usize, now: i64) {
+        for delivery in self.deliveries_mut() {
+            let waits = delivery.to == to && delivery.state == State::Pending;
+            if waits && delivery.destination_failed && delivery.attempts <= 6 {
+                delivery.next = delivery.next.min(now);
+            }
+        }
+    }
+
+    pub fn purge(&mut self, before: i64) {
+        let services = &self.services;
+        self.alerts.retain(|alert| {
+            let waits = alert.deliveries.iter().any(|delivery| delivery.state == State::Pending);
+            let lasts = services
+                .get(alert.name)
+                .is_some_and(|kept| kept.watched.outage == Some(alert.told.since));
+            alert.created >= before || waits || lasts
+        });
+    }
+
+    /// The services in an outage that a destination was told of, and was not told the end of. What is about a time before
+    /// the outage, as hands may set a deadline, does not count.
+    pub fn upkeep(&self, to: usize) -> BTreeSet<Name> {
+        let lasting = self.services.iter().filter(|(name, kept)| {
+            let Some(since) = kept.watched.outage else { return false };
+            let of_it = |alert: &&Alert| {
+                alert.name == **name && alert.told.since == since && alert.told.about >= since
+            };
+            let mut told = self.alerts.iter().filter(of_it).filter(|alert| {
+                alert.told.kind != Kind::Recovered
+                    && wants(to, alert.told.kind, name)
+                    && alert
+                        .deliveries
+                        .iter()
+                        .any(|delivery| (delivery.to, delivery.state) == (to, State::Delivered))
+            });
+            let Some(last) = told.next_back() else { return false };
+            !self
+                .alerts
+                .iter()
+                .filter(of_it)
+                .any(|alert| alert.told.kind == Kind::Recovered && alert.ordinal > last.ordinal)
+        });
+        lasting.map(|(name, _)| *name).collect()
+    }
+}
