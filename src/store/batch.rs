@@ -337,7 +337,7 @@ impl<'a> Batch<'a> {
             (Action::Pause, Some(stored)) => service::pause(stored, at),
             (Action::Resume, Some(stored)) => service::resume(stored, at),
             (Action::Pause | Action::Resume, None) => return Err(StoreError::UnknownService),
-            (Action::Declare(_), None) if self.services >= self.rules.services_max => {
+            (Action::Declare(_), None) if is_new && self.services >= self.rules.services_max => {
                 return Err(StoreError::Full { services_max: self.rules.services_max });
             }
             (Action::Declare(declaration), stored) => {

@@ -118,6 +118,26 @@ fn a_success_that_is_sent_again_too_late_has_its_silence_told_once() {
 }
 
 #[test]
+fn a_spoilt_row_may_be_declared_anew_where_there_may_be_no_more_services() {
+    let word = Word {
+        name: "yankee",
+        is_whole: true,
+        terms: EVERY_MINUTE,
+        locked: None,
+        aliases: None,
+    };
+    let names = ["yankee", "alpha", "charlie"];
+    replay(
+        768,
+        &[
+            Step::Batch(names.map(|name| ping(name, Signal::Success)).to_vec()),
+            Step::Hand(Hand::Spoil("yankee")),
+            Step::Batch(vec![Command::Declare(word)]),
+        ],
+    );
+}
+
+#[test]
 fn a_seed_is_the_same_history_each_time() {
     for seed in 0..20 {
         assert_eq!(plot(seed, 50), plot(seed, 50));
