@@ -193,7 +193,7 @@ statements! {
             SELECT w.place, p.previous, w.number - 1, w.service, w.run, w.signal, w.at, w.steps + 1
             FROM walk AS w
             CROSS JOIN pings AS p ON p.id = w.id
-            WHERE p.service = w.service AND p.number = w.number AND w.steps < ?2
+            WHERE p.service = w.service AND p.number = w.number AND w.steps < ?2 - 1
                 -- What was received more than a minute before this second cannot be about it.
                 AND p.received_at >= w.at - 60
         )

@@ -21,13 +21,14 @@ pub struct Setting {
     pub is_cluster: bool,
 }
 
-/// Where clocks are changed within the days after, and a time without anything special.
-const STARTS: [i64; 5] = [
+/// A time without anything special, and some just before a clock is changed.
+const STARTS: [i64; 6] = [
     1_795_600_800, // 2026-11-25 10:00
-    1_774_746_000, // 2026-03-29 01:00, Berlin's clock goes on
-    1_792_886_400, // 2026-10-25 00:00, Berlin's clock goes back
-    1_793_512_800, // 2026-11-01 06:00, New York's goes back
-    1_775_313_900, // 2026-04-04 14:45, Lord Howe's goes back
+    1_774_738_800, // 2026-03-28 23:00, Berlin's clock goes on in two hours
+    1_792_886_400, // 2026-10-25 00:00, Berlin's goes back in an hour
+    1_772_949_600, // 2026-03-08 06:00, New York's goes on in an hour
+    1_793_509_200, // 2026-11-01 05:00, New York's goes back in an hour
+    1_775_311_200, // 2026-04-04 14:00, Lord Howe's goes back by half an hour in an hour
 ];
 
 fn one_of<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
@@ -64,6 +65,10 @@ struct Mood {
     /// How many names there are.
     names: usize,
     long: bool,
+    /// Whether no destination ever answers, for long enough to fail again and again.
+    deaf: bool,
+    /// Whether much comes at once.
+    busy: bool,
 }
 
 pub fn plot(seed: u64, steps: usize) -> Vec<Step> {
@@ -78,7 +83,13 @@ pub fn plot(seed: u64, steps: usize) -> Vec<Step> {
     if !setting.is_cluster {
         weights[11] = 0;
     }
-    let mood = Mood { weights, names: rng.usize(2..=NAMES.len()), long: chance(rng, 30) };
+    let mood = Mood {
+        weights,
+        names: rng.usize(2..=NAMES.len()),
+        long: chance(rng, 30),
+        deaf: chance(rng, 10),
+        busy: chance(rng, 10),
+    };
     (0..steps).map(|_| mood.step(rng, &setting)).collect()
 }
 
@@ -116,6 +127,7 @@ impl Mood {
 
     fn wait(&self, rng: &mut Rng) -> Wait {
         match rng.u32(..10) {
+            4..9 if self.deaf => Wait::Delivery,
             0..4 => Wait::Deadline(one_of(rng, &[0, 0, 1, 1, 1, 2, 7])),
             4..6 => Wait::Delivery,
             6..8 => Wait::Seconds(rng.i64(0..4)),
@@ -149,7 +161,8 @@ impl Mood {
     }
 
     fn commands(&self, rng: &mut Rng) -> Vec<Command> {
-        let count = one_of(rng, &[1, 1, 1, 2, 3, 6]);
+        let counts: &[usize] = if self.busy { &[4, 8, 30] } else { &[1, 1, 1, 2, 3, 6] };
+        let count = one_of(rng, counts);
         (0..count).map(|_| self.command(rng)).collect()
     }
 
@@ -159,9 +172,14 @@ impl Mood {
             6..10 => Command::Pause(self.name(rng)),
             10..13 => Command::Resume(self.name(rng)),
             13..22 => Command::Declare(self.word(rng)),
-            22..50 => Command::Land { nth: rng.usize(..4), how: one_of(rng, &HOWS) },
+            22..80 if self.deaf => Command::Land { nth: 0, how: self.how(rng) },
+            22..50 => Command::Land { nth: rng.usize(..4), how: self.how(rng) },
             _ => Command::Ping(self.call(rng)),
         }
+    }
+
+    fn how(&self, rng: &mut Rng) -> How {
+        if self.deaf { one_of(rng, &[How::Down, How::Lost]) } else { one_of(rng, &HOWS) }
     }
 
     fn terms(&self, rng: &mut Rng, percent: u32) -> Terms {
@@ -173,7 +191,7 @@ impl Mood {
             max_runtime: maybe(rng, 10, |rng| rng.i64(1..100)),
         };
         if chance(rng, percent / 4) {
-            let (cron, zone) = one_of(rng, if self.long { &CRONS } else { &CRONS[..2] });
+            let (cron, zone) = one_of(rng, &CRONS);
             (terms.every, terms.cron) = (None, Some(cron));
             terms.zone = maybe(rng, 80, |_| zone);
         } else if chance(rng, 2) {

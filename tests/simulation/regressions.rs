@@ -119,13 +119,8 @@ fn a_success_that_is_sent_again_too_late_has_its_silence_told_once() {
 
 #[test]
 fn a_spoilt_row_may_be_declared_anew_where_there_may_be_no_more_services() {
-    let word = Word {
-        name: "yankee",
-        is_whole: true,
-        terms: EVERY_MINUTE,
-        locked: None,
-        aliases: None,
-    };
+    let word =
+        Word { name: "yankee", is_whole: true, terms: EVERY_MINUTE, locked: None, aliases: None };
     let names = ["yankee", "alpha", "charlie"];
     replay(
         768,

@@ -448,17 +448,32 @@ fn same_answer(answer: &Answered, wanted: &Result<Answer, No>) -> Result<(), Str
             };
         }
     };
-    match (found, wanted) {
-        (None, Ok(Answer::Done)) => Ok(()),
-        (Some((service, is_new)), Ok(Answer::Service(watched, wanted_new)))
-            if is_new == wanted_new
-                && service.last_ping == watched.last_ping
-                && (service.deadline, service.alerted) == (watched.deadline, watched.told)
-                && service.outage_since == watched.outage
-                && service.paused == watched.paused =>
-        {
-            Ok(())
+    let (found, wanted) = match (found, wanted) {
+        (None, Ok(Answer::Done)) => return Ok(()),
+        (Some((service, is_new)), Ok(Answer::Service(watched, wanted_new))) => (
+            (
+                is_new,
+                service.last_ping,
+                service.deadline,
+                service.alerted,
+                service.outage_since,
+                service.paused,
+            ),
+            (
+                wanted_new,
+                watched.last_ping,
+                watched.deadline,
+                watched.told,
+                watched.outage,
+                watched.paused,
+            ),
+        ),
+        (found, wanted) => {
+            return Err(format!(
+                "answered {:?}, not {wanted:?}",
+                found.as_ref().map(|_| "a service")
+            ));
         }
-        (found, wanted) => Err(format!("answered {found:?}, not {wanted:?}")),
-    }
+    };
+    if found == wanted { Ok(()) } else { Err(format!("answered {found:?}, not {wanted:?}")) }
 }

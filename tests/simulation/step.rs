@@ -13,7 +13,7 @@ pub const CRONS: [(&str, &str); 6] = [
     ("*/5 * * * *", "America/New_York"),
     ("30 2 * * *", "Europe/Berlin"),
     ("15 1 * * *", "Europe/Berlin"),
-    ("0 3 * * 1-5", "America/New_York"),
+    ("30 2 * * 0-5", "America/New_York"),
     ("*/20 1-2 * * *", "Australia/Lord_Howe"),
 ];
 

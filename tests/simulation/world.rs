@@ -314,8 +314,7 @@ impl World {
             return true;
         }
         let old = kept.rows.iter().rev().filter(|row| !row.is_fresh);
-        let looked_at = usize::try_from(self.setting.history).unwrap() + 1;
-        let looked_at = if self.setting.history == 0 { 0 } else { looked_at };
+        let looked_at = usize::try_from(self.setting.history).unwrap();
         // What came more than a minute before this second cannot be about it.
         let mut is_near = true;
         old.take(looked_at).any(|row| {
