@@ -83,13 +83,18 @@ pub fn plot(seed: u64, steps: usize) -> Vec<Step> {
     if !setting.is_cluster {
         weights[11] = 0;
     }
-    let mood = Mood {
+    let mut mood = Mood {
         weights,
         names: rng.usize(2..=NAMES.len()),
         long: chance(rng, 30),
         deaf: chance(rng, 10),
         busy: chance(rng, 10),
     };
+    if mood.deaf {
+        // Few services, of which each waits with much behind it.
+        mood.names = 2;
+        (mood.weights[3], mood.weights[4]) = (40, 12);
+    }
     (0..steps).map(|_| mood.step(rng, &setting)).collect()
 }
 
@@ -105,7 +110,10 @@ impl Mood {
             0 => Step::Wait(self.wait(rng)),
             1 => Step::Batch(self.commands(rng)),
             2 => Step::Sweep,
-            3 => Step::Take { to: rng.usize(..2), limit: one_of(rng, &[1, 2, 100]) },
+            3 => {
+                let limit = if self.deaf { 100 } else { one_of(rng, &[1, 2, 100]) };
+                Step::Take { to: rng.usize(..2), limit }
+            }
             4 => Step::Revive { to: rng.usize(..2) },
             5 => Step::Upkeep { to: rng.usize(..2) },
             6 => Step::Purge { age: one_of(rng, &[0, 60, 600]) },
@@ -161,6 +169,9 @@ impl Mood {
     }
 
     fn commands(&self, rng: &mut Rng) -> Vec<Command> {
+        if self.deaf && rng.bool() {
+            return (0..4).map(|_| Command::Land { nth: 0, how: self.how(rng) }).collect();
+        }
         let counts: &[usize] = if self.busy { &[4, 8, 30] } else { &[1, 1, 1, 2, 3, 6] };
         let count = one_of(rng, counts);
         (0..count).map(|_| self.command(rng)).collect()
@@ -172,7 +183,6 @@ impl Mood {
             6..10 => Command::Pause(self.name(rng)),
             10..13 => Command::Resume(self.name(rng)),
             13..22 => Command::Declare(self.word(rng)),
-            22..80 if self.deaf => Command::Land { nth: 0, how: self.how(rng) },
             22..50 => Command::Land { nth: rng.usize(..4), how: self.how(rng) },
             _ => Command::Ping(self.call(rng)),
         }
