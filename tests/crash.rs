@@ -170,15 +170,12 @@ impl Arrived {
             }
             let (id, about) = (word("id"), (word("name"), word("type")));
             assert_eq!(got.headers["webhook-id"], id.as_str());
-            match self.about.get(&id) {
-                Some(before) => {
-                    assert_eq!(*before, about, "one id is one alert");
-                    self.repeats += 1;
-                }
-                None => {
-                    self.ids.push(id.clone());
-                    self.about.insert(id, about);
-                }
+            if let Some(before) = self.about.get(&id) {
+                assert_eq!(*before, about, "one id is one alert");
+                self.repeats += 1;
+            } else {
+                self.ids.push(id.clone());
+                self.about.insert(id, about);
             }
         }
     }

@@ -268,12 +268,10 @@ impl<'a> Batch<'a> {
         let is_new = matches!(slot.now, Now::Absent);
         let decision =
             ping::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
-        let Change { mut service, mut alert } = decision.change;
+        let Change { mut service, alert } = decision.change;
         // What replaces a row that cannot be read was asked for by whatever name the caller knows.
         service.name.clone_from(&name);
-        if let Some(alert) = &mut alert {
-            alert.service.clone_from(&name);
-        }
+        let alert = alert.map(|alert| Alert { service: name.clone(), ..alert });
         if mark.is_none_or(|mark| !self.recorded.contains(&mark)) {
             // What comes again may say the second that this one did not.
             self.recorded.insert(Mark::at(&name, ping, decision.at));
@@ -412,8 +410,8 @@ impl<'a> Batch<'a> {
             attempts::record(connection, &values).await?;
             execute(connection, sql::DELIVERIES_RECORD, &values).await?;
         }
-        let landed = self.landed(flying);
-        let flying = landed.as_ref().unwrap_or(flying);
+        let still = attempts::still_flying(flying, &self.attempts);
+        let flying = still.as_ref().unwrap_or(flying);
         let reminded: Vec<&str> =
             self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
         if !reminded.is_empty() {
@@ -457,18 +455,6 @@ impl<'a> Batch<'a> {
         let added = self.changed().filter(|(_, stored)| !stored).count();
         let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
         Ok(Done { raised, services_added, archive })
-    }
-
-    /// What is in flight still, where attempts that are noted here have ended.
-    fn landed(&self, flying: &Flying) -> Option<Flying> {
-        if self.attempts.is_empty() {
-            return None;
-        }
-        let mut flying = flying.clone();
-        for attempt in &self.attempts {
-            flying.remove(&(attempt.seq, attempt.destination.clone()));
-        }
-        Some(flying)
     }
 
     fn changed(&self) -> impl Iterator<Item = (&Service, bool)> {

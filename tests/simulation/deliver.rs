@@ -32,7 +32,7 @@ impl Run {
         let (ordinal, to) = sent.flight;
         let error = "made up".to_owned();
         let outcome = match self.note(sent, how) {
-            Note::Delivered => AttemptOutcome::Delivered,
+            Note::Delivered => AttemptOutcome::Delivered { answer: "200 OK".to_owned() },
             Note::GivenUp => AttemptOutcome::GivenUp { error },
             Note::Failed { next, destination_failed } => {
                 AttemptOutcome::Failed { next_attempt: next, error, destination_failed }

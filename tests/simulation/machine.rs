@@ -13,7 +13,7 @@ use overdue::core::alert::{Kind, Route};
 use overdue::core::declaration::Declaration;
 use overdue::core::frequency::{Frequency, Grace};
 use overdue::core::name::Name;
-use overdue::core::ping::{Ping, Refusal, Terms};
+use overdue::core::ping::{Origin, Ping, Refusal, Terms};
 use overdue::core::role::{Role, Standing};
 use overdue::core::schedule::{CronPattern, Zone};
 use overdue::core::service::Service;
@@ -60,18 +60,21 @@ pub struct Written(u64);
 
 fn rules(setting: &Setting) -> Rules {
     let mut globs = GlobSetBuilder::new();
-    for name in ["alpha", "delta", "xray"] {
+    let names = ["alpha", "delta", "xray"];
+    for name in names {
         globs.add(Glob::new(name).unwrap());
     }
     let all = Route {
         destination: DESTINATIONS[0].to_owned(),
         kinds: Kind::ALL.to_vec(),
         services: None,
+        patterns: Vec::new(),
     };
     let some = Route {
         destination: DESTINATIONS[1].to_owned(),
         kinds: vec![Kind::Overdue, Kind::Recovered],
         services: Some(globs.build().unwrap()),
+        patterns: names.map(str::to_owned).to_vec(),
     };
     Rules {
         grace: Grace::from_seconds(setting.grace).unwrap(),
@@ -222,9 +225,11 @@ impl Machine {
                     let done = self.store.ping_or_make(*ping).await?;
                     Ok(Some((done.service, done.is_new)))
                 }
-                Request::Delete(name) => self.store.delete(name, at).await.map(|()| None),
+                Request::Delete(name) => {
+                    self.store.delete(name, at, Origin::default()).await.map(|()| None)
+                }
                 Request::Steer(name, action) => {
-                    let done = self.store.steer(name, action, at).await?;
+                    let done = self.store.steer(name, action, at, Origin::default()).await?;
                     Ok(Some((done.service, done.is_new)))
                 }
                 Request::Record(attempts) => self.store.record(attempts).await.map(|()| None),

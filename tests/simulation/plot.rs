@@ -192,30 +192,12 @@ impl Mood {
         if self.deaf { one_of(rng, &[How::Down, How::Lost]) } else { one_of(rng, &HOWS) }
     }
 
-    fn terms(&self, rng: &mut Rng, percent: u32) -> Terms {
-        let mut terms = Terms {
-            every: maybe(rng, percent, |rng| one_of(rng, &[1, 5, 20, 60, 61, 100, 180])),
-            cron: None,
-            zone: None,
-            grace: maybe(rng, 25, |rng| one_of(rng, &[0, 0, 1, 10, 30])),
-            max_runtime: maybe(rng, 10, |rng| rng.i64(1..100)),
-        };
-        if chance(rng, percent / 4) {
-            let (cron, zone) = one_of(rng, &CRONS);
-            (terms.every, terms.cron) = (None, Some(cron));
-            terms.zone = maybe(rng, 80, |_| zone);
-        } else if chance(rng, 2) {
-            terms.zone = Some("Europe/Berlin");
-        }
-        terms
-    }
-
     fn call(&self, rng: &mut Rng) -> Call {
         Call {
             name: self.name(rng),
             signal: one_of(rng, &SIGNALS),
             run: maybe(rng, 30, |rng| one_of(rng, &["r1", "r2", "r3"])),
-            terms: self.terms(rng, 70),
+            terms: terms(rng, 70),
             if_new: chance(rng, 6),
             by_alias: chance(rng, 4),
             when: match rng.u32(..10) {
@@ -233,7 +215,7 @@ impl Mood {
         Word {
             name: self.name(rng),
             is_whole: rng.bool(),
-            terms: self.terms(rng, 60),
+            terms: terms(rng, 60),
             locked: maybe(rng, 25, Rng::bool),
             aliases: maybe(rng, 40, |rng| {
                 let count = rng.usize(..=2);
@@ -266,6 +248,24 @@ impl Mood {
             _ => Hand::DeleteAlert(name),
         }
     }
+}
+
+fn terms(rng: &mut Rng, percent: u32) -> Terms {
+    let mut terms = Terms {
+        every: maybe(rng, percent, |rng| one_of(rng, &[1, 5, 20, 60, 61, 100, 180])),
+        cron: None,
+        zone: None,
+        grace: maybe(rng, 25, |rng| one_of(rng, &[0, 0, 1, 10, 30])),
+        max_runtime: maybe(rng, 10, |rng| rng.i64(1..100)),
+    };
+    if chance(rng, percent / 4) {
+        let (cron, zone) = one_of(rng, &CRONS);
+        (terms.every, terms.cron) = (None, Some(cron));
+        terms.zone = maybe(rng, 80, |_| zone);
+    } else if chance(rng, 2) {
+        terms.zone = Some("Europe/Berlin");
+    }
+    terms
 }
 
 const HOWS: [How; 6] =

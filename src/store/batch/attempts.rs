@@ -5,6 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::execute;
 use crate::core::limits::ATTEMPTS_KEPT_ROWS_MAX;
+use crate::store::raise::Flying;
 use crate::store::{Attempt, AttemptOutcome, sql};
 
 /// The row of an attempt, as `DELIVERIES_RECORD` and `ATTEMPTS_RECORD` take it.
@@ -38,4 +39,16 @@ pub(super) async fn record(
         .bind(ATTEMPTS_KEPT_ROWS_MAX);
     trim.execute(connection).await?;
     Ok(())
+}
+
+/// What is in flight still, where `attempts` that are noted along with it have ended; `None`: all of it.
+pub(super) fn still_flying(flying: &Flying, attempts: &[&Attempt]) -> Option<Flying> {
+    if attempts.is_empty() {
+        return None;
+    }
+    let mut still = flying.clone();
+    for attempt in attempts {
+        still.remove(&(attempt.seq, attempt.destination.clone()));
+    }
+    Some(still)
 }
