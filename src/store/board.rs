@@ -196,7 +196,7 @@ impl Store {
     }
 
     /// Services in whose names `search` stands, in their order at `now`, up to
-    /// [`SEARCH_FOUND_MAX`](crate::core::limits::SEARCH_FOUND_MAX).
+    /// [`SEARCH_FOUND_MAX`].
     ///
     /// # Errors
     /// That the store cannot be read now.
