@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::Method;
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, Server};
+use crate::support::{PATIENCE, Server, patiently};
 
 /// What Chromium is called by those who package it.
 const CHROMIUMS: [&str; 4] =
@@ -199,14 +201,26 @@ impl Browser {
 
     /// Clicks on what a selector finds.
     pub async fn click(&self, selector: &str) {
-        let found = self.client.find(fantoccini::Locator::Css(selector)).await;
-        found.unwrap_or_else(|error| panic!("{selector}: {error}")).click().await.unwrap();
+        self.act_on(selector, async |found| found.click().await).await;
     }
 
     /// Types into what a selector finds.
     pub async fn type_into(&self, selector: &str, text: &str) {
-        let found = self.client.find(fantoccini::Locator::Css(selector)).await;
-        found.unwrap_or_else(|error| panic!("{selector}: {error}")).send_keys(text).await.unwrap();
+        self.act_on(selector, async |found| found.send_keys(text).await).await;
+    }
+
+    /// Does something to what a selector finds, once it is there: a page that is live may put another in its place.
+    async fn act_on(&self, selector: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
+        let act_once = async || act(self.client.find(Locator::Css(selector)).await?).await;
+        let done = async {
+            let mut refused = act_once().await;
+            while let Err(CmdError::Standard(_)) = refused {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                refused = act_once().await;
+            }
+            refused
+        };
+        patiently(selector, done).await.unwrap();
     }
 
     /// Presses keys wherever the focus is.
