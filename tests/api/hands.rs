@@ -135,6 +135,23 @@ async fn a_database_that_is_moved_away_is_not_taken_for_a_place_to_store_pings()
 }
 
 #[tokio::test]
+async fn a_database_that_is_moved_away_shows_at_readyz_though_nobody_pings() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=1h").await;
+    let (path, aside) = (house.database(), house.database().with_extension("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    for second in TEN + 1..TEN + 9 {
+        house.clock.set(second);
+        assert!(house.sweeper.step(second).await.is_err());
+    }
+    let answer = house.get("/readyz").await;
+    assert_eq!((answer.status, &answer.json["ready"]), (503, &false.into()), "{:?}", answer.json);
+    std::fs::rename(&aside, &path).unwrap();
+    house.sweep_after_gap(TEN + 9).await;
+    assert_eq!(house.get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
 async fn numbers_that_hands_have_made_too_large_end_nothing() {
     let house = House::new().await;
     house.ping("name=a&frequency=1h").await;

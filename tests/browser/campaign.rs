@@ -92,16 +92,17 @@ async fn pages_are_pictured_for_the_documents() {
     let (data, mut receiver) = (TempDir::new().unwrap(), Receiver::start().await);
     let server = lively_server(data.path(), &receiver).await;
     receiver.next().await;
+    browser.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true})).await;
     for (picture, path, width, height, scheme) in [
-        ("dashboard-light.png", "/", 1280, 860, "light"),
-        ("dashboard-dark.png", "/", 1280, 860, "dark"),
+        ("dashboard-light.png", "/", 1280, 1010, "light"),
+        ("dashboard-dark.png", "/", 1280, 1010, "dark"),
         ("dashboard-phone.png", "/", 390, 844, "light"),
         ("service-light.png", "/services/daily_digest", 1280, 1200, "light"),
     ] {
         browser.look_as(width, height, &[("prefers-color-scheme", scheme)]).await;
         browser.open(&server, path).await;
         if path == "/" {
-            browser.until("document.getElementById('vitals').innerText.includes('ok')").await;
+            browser.until("/commit.*\\bok\\b/.test(document.getElementById('vitals').innerText.replace(/\\s+/g, ' '))").await;
             browser.until("document.querySelectorAll('#rows > li').length > 8").await;
         }
         let shot = browser.devtools("Page.captureScreenshot", json!({"format": "png"})).await;
