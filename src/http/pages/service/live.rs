@@ -104,8 +104,9 @@ async fn tell(api: &Api, name: &Name, visitor: &Visitor, sender: &Sending) -> Op
                     sections::state(api, &glance.known, visitor, glance.alerts.first(), now);
                 state.map(|state| vec![state])
             };
-            if is_fresh && sections.is_ok() {
-                looked_at = now;
+            if is_fresh {
+                // What could not be read is read at the next beat, though nothing has changed by then.
+                looked_at = if sections.is_ok() { now } else { i64::MIN };
             }
             for section in sections.unwrap_or_default() {
                 send(section, &mut told, sender).await?;
