@@ -4,7 +4,7 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use overdue::config::AlertFormat;
 use overdue::store::Rules;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::house::{House, TEN, destination, rules};
