@@ -15,6 +15,9 @@ import urllib.request
 PATIENCE_SECONDS = 60
 READ_KEY, ADMIN_KEY = "read-key-of-this-campaign", "admin-key-of-this-campaign"
 COMMANDS = pathlib.Path(sys.executable).parent
+HOOKS = pathlib.Path(__file__).resolve().parent
+# As callers.py sends it.
+CALLER_HEADER = "X-Caller-Address"
 
 # A cron expression, and that it excludes a frequency, are more than a schema can say: what fits the description may be
 # refused all the same, with a sentence.
@@ -24,6 +27,7 @@ UNCHECKED = "positive_data_acceptance"
 def start(program, folder, keys):
     """The server with a folder of its own, and where it is."""
     environment = {**os.environ, "OVERDUE_LISTEN": "127.0.0.1:0", "RUST_LOG": "warn", **keys}
+    environment["OVERDUE_CLIENT_IP_HEADER"] = CALLER_HEADER
     process = subprocess.Popen(
         [program, "serve"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -56,7 +60,9 @@ def drive(program, keys, headers):
             command += ["--no-color", "--warnings", "off"]
             for name, value in headers.items():
                 command += ["--header", f"{name}: {value}"]
-            status = subprocess.run(command, cwd=folder, timeout=3600).returncode
+            hooks = {"SCHEMATHESIS_HOOKS": "callers", "PYTHONPATH": str(HOOKS)}
+            environment = {**os.environ, **hooks}
+            status = subprocess.run(command, cwd=folder, env=environment, timeout=3600).returncode
             ask(base, "GET", "/healthz", headers)
         finally:
             process.terminate()

@@ -169,7 +169,8 @@ fn loose(media_type: &str) -> utoipa::openapi::Content {
 
 /// The statuses with which a route may refuse.
 fn problems(access: Access, path: &str, conflicts: bool) -> Vec<u16> {
-    let is_of_one = path.contains('{') || path == "/ping/remove";
+    // A log is taken for services that are known alone.
+    let is_of_one = path.contains('{') || path.starts_with("/ping");
     if access == Access::NONE && !is_of_one {
         return Vec::new();
     }
