@@ -17,7 +17,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use support::litefs::Litefs;
 use support::{Answer, Receiver, Server, now, overdue, patiently};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 /// One machine: its folder, its LiteFS, and the program.
 struct Node {
@@ -499,4 +500,40 @@ async fn the_events_tell_at_once_that_it_is_no_longer_primary_and_are_listened_t
     }
     stop.cancel();
     patiently("the end", listening).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_on_a_replica_shows_what_comes_from_the_primary_while_it_is_looked_at() {
+    let receiver = Receiver::start().await;
+    let a = Node::start(Litefs::primary().await, &receiver.uri()).await;
+    let b = Node::start(Litefs::replica_of("a").await, &receiver.uri()).await;
+    a.ping("/ping?name=there-before&frequency=1h").await;
+    replicate(&a.database(), &b.database()).await;
+    until(
+        "the replica to read",
+        async || b.server.get("/").await,
+        |answer| answer.status == 200 && answer.body.contains("there-before"),
+    )
+    .await;
+    let mut stream = TcpStream::connect(b.server.address).await.unwrap();
+    stream.write_all(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
+    let mut read = String::new();
+    until_it_says(&mut stream, &mut read, "there-before").await;
+    assert!(!read.contains("come-since"), "{read}");
+    a.ping("/ping?name=come-since&frequency=1h").await;
+    replicate(&a.database(), &b.database()).await;
+    until_it_says(&mut stream, &mut read, "come-since").await;
+}
+
+/// Reads on until these words have come.
+async fn until_it_says(stream: &mut TcpStream, read: &mut String, words: &str) {
+    patiently(words, async {
+        let mut buffer = [0; 4096];
+        while !read.contains(words) {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "the stream has ended: {read}");
+            read.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    })
+    .await;
 }
