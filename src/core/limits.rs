@@ -1,5 +1,11 @@
 //! Every bound of the program in one place, with its unit in its name.
 
+mod commands;
+mod pages;
+
+pub use commands::*;
+pub use pages::*;
+
 /// Seconds in one week, the largest unit a duration can have.
 pub const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 
@@ -48,30 +54,6 @@ pub const LIST_ROWS_DEFAULT: usize = 100;
 
 /// Services that one answer looks at for those that match.
 pub const LIST_LOOKED_AT_MAX: usize = 20_000;
-
-/// Runs that the chart of a service's page shows.
-pub const CHART_RUNS_MAX: usize = 100;
-
-/// Signals that a service's page looks at for its chart and its timeline: starts and ends of the runs above.
-pub const CHART_SIGNALS_MAX: usize = 200;
-
-/// Outages that a service's timeline shows, and gaps of the monitor.
-pub const TIMELINE_SPANS_MAX: usize = 100;
-
-/// Pings that a service's page lists at a time, with their logs.
-pub const PAGE_PINGS_MAX: usize = 20;
-
-/// Alerts that a page lists at a time, with their deliveries; and outages.
-pub const PAGE_ALERTS_MAX: usize = 20;
-
-/// Alerts that a service's page shows; the others are on the page of alerts.
-pub const SERVICE_ALERTS_SHOWN: usize = 5;
-
-/// Occurrences of a cron expression that a service's page foretells.
-pub const NEXT_OCCURRENCES_SHOWN: usize = 3;
-
-/// How often all of a service's page that is watched live is looked at, as times go on where nothing else does.
-pub const LIVE_SECTIONS_EVERY_SECONDS: u64 = 30;
 
 /// What is kept of a ping's log: its end.
 pub const LOG_BYTES_MAX: usize = 10_000;
@@ -353,147 +335,3 @@ pub const READY_COMMIT_SECONDS_MAX: i64 = 5;
 
 /// How long `overdue health` waits for an answer.
 pub const HEALTH_SECONDS_MAX: u64 = 4;
-
-/// How long a command's end may be held up until the monitor knows of it; then the ping goes to the spool.
-pub const TELLING_SECONDS_MAX: i64 = 10;
-
-/// The pause before a ping that could not be sent is tried again; it doubles.
-pub const TELLING_PAUSE_MS_MIN: u64 = 250;
-
-/// The longest pause between two tries to send a ping that the end waits for.
-pub const TELLING_PAUSE_MS_MAX: u64 = 4000;
-
-/// The longest pause between two tries to tell of a start, while the command runs.
-pub const START_PAUSE_MS_MAX: u64 = 60_000;
-
-/// Tries to tell of a start: with the pauses above, for half a day.
-pub const START_TRIES_MAX: u32 = 720;
-
-/// What is read of an answer of the monitor.
-pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// What is read of a command's output at a time.
-pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
-
-/// How long a command's output is still waited for after its end, where something that it left behind keeps it open.
-pub const OUTPUT_AFTER_END_MS_MAX: u64 = 1000;
-
-/// Signals that wait to be passed on to a command.
-pub const SIGNALS_WAITING_MAX: usize = 64;
-
-/// Pings that the spool keeps; the oldest makes room.
-pub const SPOOL_PINGS_MAX: usize = 10_000;
-
-/// The size of the whole spool.
-pub const SPOOL_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// The largest file of the spool: a ping with its log.
-pub const SPOOL_FILE_BYTES_MAX: u64 = 64 * 1024;
-
-/// How long the spool keeps a ping: 31 days.
-pub const SPOOL_AGE_SECONDS_MAX: i64 = 31 * 86_400;
-
-/// How long what a killed process has half written stays in the spool.
-pub const SPOOL_SCRAP_SECONDS_MAX: u64 = 3600;
-
-/// How long a kept ping may take to be answered before the next one has its turn.
-pub const SPOOL_ANSWER_SECONDS_MAX: u64 = 3;
-
-/// How long one process goes on sending kept pings; the next one goes on.
-pub const SPOOL_SENDING_SECONDS_MAX: u64 = 60;
-
-/// Locks of the spool: pings to servers that share one are not sent at the same time.
-pub const SPOOL_LOCKS: u8 = 16;
-
-/// The pause between two looks at a lock of the spool that another process holds.
-pub const SPOOL_LOCK_PAUSE_MS: u64 = 50;
-
-/// What the command line reads of a page of a list.
-pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Pages of a list that the command line asks for.
-pub const LIST_PAGES_MAX: usize = 2000;
-
-/// The largest file that is imported: some 20,000 checks.
-pub const IMPORT_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// How often the monitor is asked to take over a service while it cannot.
-pub const IMPORT_TRIES_MAX: u32 = 5;
-
-/// The pause between two of these.
-pub const IMPORT_PAUSE_MS: u64 = 1000;
-
-/// How long a session lasts after a login: 30 days.
-pub const SESSION_SECONDS_MAX: i64 = 30 * 86_400;
-
-/// The longest value of a session's cookie that is looked at.
-pub const SESSION_BYTES_MAX: usize = 512;
-
-/// Cookies of one request that are looked at for a session.
-pub const SESSION_COOKIES_MAX: usize = 8;
-
-/// The largest body of a page's form.
-pub const FORM_BYTES_MAX: usize = 8 * 1024;
-
-/// The longest path that a login or a form leads back to.
-pub const BACK_BYTES_MAX: usize = 2048;
-
-/// Services on one page.
-pub const PAGE_ROWS: usize = 50;
-
-/// Services of which all are looked at for their order, their numbers and the folds of their names; of more, indexes tell.
-pub const OUTLINE_SERVICES_MAX: usize = 5000;
-
-/// Services that a search finds; of more, the first found are shown.
-pub const SEARCH_FOUND_MAX: usize = 1000;
-
-/// The longest text that is searched for: a name's length.
-pub const SEARCH_BYTES_MAX: usize = NAME_BYTES_MAX;
-
-/// Services that share the beginning of their names before they are folded into one row.
-pub const FOLD_SERVICES_MIN: usize = 8;
-
-/// Services above which names are folded: fewer can be seen at a glance.
-pub const FOLDED_ABOVE_SERVICES: usize = 20;
-
-/// Signals of a service that are looked at for its last runs and its usual duration.
-pub const RUN_SIGNALS_LOOKED_AT_MAX: i64 = 100;
-
-/// Runs of a service that a row shows.
-pub const RUNS_SHOWN_MAX: usize = 30;
-
-/// The newest deliveries among which the last attempt is looked for.
-pub const DELIVERIES_LOOKED_AT_MAX: i64 = 100;
-
-/// Pages of a kind (of all services, of one) that are watched live at a time.
-pub const LIVE_PAGES_MAX: usize = 256;
-
-/// How often the database is asked whether it has changed, while somebody watches.
-pub const LIVE_POLL_MS: u64 = 100;
-
-/// The time between two updates of a page that is watched.
-pub const LIVE_UPDATE_MS: u64 = 1000;
-
-/// How long a page that is watched goes without being looked at afresh: time alone changes some things.
-pub const LIVE_REFRESH_SECONDS_MAX: i64 = 5;
-
-/// Updates that wait for a browser that reads slowly.
-pub const LIVE_EVENTS_WAITING_MAX: usize = 4;
-
-/// After how long a browser tries again to watch.
-pub const LIVE_RETRY_MS: u64 = 1000;
-
-/// Without a sweep for longer than this a page says so.
-pub const PAGE_SWEEP_SECONDS_MAX: i64 = 3;
-
-/// Characters of a name that a badge shows.
-pub const BADGE_NAME_CHARS_MAX: usize = 40;
-
-/// Services that have series of their own in the metrics; those beyond are counted.
-pub const METRICS_SERVICES_MAX: usize = 5000;
-
-/// Services that one read counts.
-pub const CENSUS_PAGE_ROWS_MAX: i64 = 20_000;
-
-/// Reads that one census takes at most.
-pub const CENSUS_PAGES_MAX: usize = 1000;
