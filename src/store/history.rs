@@ -81,8 +81,12 @@ impl Archive {
     pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let newest = sqlx::query_scalar(sql::PINGS_NEWEST).fetch_one(&mut *connection).await?;
         let log_bytes = sqlx::query_scalar(sql::LOGS_BYTES).fetch_one(&mut *connection).await?;
-        let changes = record::count(connection).await?;
-        Ok(Self { newest, log_bytes, changes, ..Self::default() })
+        let changes = record::count(&mut *connection).await?;
+        let cursor =
+            sqlx::query_scalar(sql::record::PINGS_TRIMMED_UNTIL).fetch_one(connection).await?;
+        // However seldom something comes between two starts, each looks at a page.
+        let appended = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
+        Ok(Self { newest, cursor, appended, log_bytes, changes })
     }
 
     /// Appends `entries`, those of so many `signals` that are kept, and removes what is too much.
@@ -131,13 +135,21 @@ impl Archive {
         let page = sqlx::query_scalar(sql::PINGS_PAGE).bind(self.cursor).bind(rows);
         let last: Option<i64> = page.fetch_one(&mut *connection).await?;
         let Some(last) = last else {
-            self.cursor = 0;
-            return Ok(());
+            return self.go_on_from(0, connection).await;
         };
         let trim = sqlx::query(sql::PINGS_TRIM).bind(self.cursor).bind(last).bind(rules.history);
-        trim.execute(connection).await?;
+        trim.execute(&mut *connection).await?;
         // At the end it begins anew, or it would look at nothing but what has just come.
-        self.cursor = if last >= self.newest { 0 } else { last };
+        self.go_on_from(if last >= self.newest { 0 } else { last }, connection).await
+    }
+
+    async fn go_on_from(
+        &mut self,
+        cursor: i64,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        self.cursor = cursor;
+        sqlx::query(sql::record::PINGS_NOTE_TRIMMED).bind(cursor).execute(connection).await?;
         Ok(())
     }
 

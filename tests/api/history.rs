@@ -48,6 +48,22 @@ async fn a_bound_that_is_lowered_and_rows_that_are_nobodys_are_cleared_in_passin
 }
 
 #[tokio::test]
+async fn however_often_it_starts_again_no_more_is_kept_than_a_little() {
+    let mut house = House::with(Rules { history: 5, ..rules() }).await;
+    // More of the quiet than one look goes through.
+    house.ping_all((0..150).map(|quiet| format!("name=quiet-{quiet}&frequency=1W"))).await;
+    for _ in 0..20 {
+        house = house.restart().await;
+        for _ in 0..30 {
+            house.ping("name=a&frequency=1h").await;
+        }
+    }
+    let rows = house.count("SELECT count(*) FROM pings WHERE service = 'a'").await;
+    assert!((5..200).contains(&rows), "{rows} rows are kept of what 5 would be");
+    assert_eq!(house.count("SELECT count(*) FROM pings WHERE service != 'a'").await, 150);
+}
+
+#[tokio::test]
 async fn under_a_steady_load_no_more_is_kept_than_about_twice_the_bound() {
     let house = House::with(Rules { history: 5, ..rules() }).await;
     for round in 0..400 {

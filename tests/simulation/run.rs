@@ -15,6 +15,9 @@ use crate::plot::Setting;
 use crate::step::{Command, Hand, How, Part, Step, Wait};
 use crate::world::{Answer, DESTINATIONS, Flight, State, World};
 
+/// Rows of the history beyond twice those that are kept: what comes before it is looked through.
+const HISTORY_SLACK_ROWS: usize = 256;
+
 /// Longer than this nobody watches the clock; what is further ahead is a gap.
 const ATTENDED_SECONDS_MAX: i64 = 150;
 
@@ -54,7 +57,6 @@ pub struct Run {
     excused: HashSet<String>,
     post: Post,
     steps: usize,
-    restarts: usize,
 }
 
 /// Does these steps. Where they fail: at which, and what is wrong.
@@ -81,7 +83,6 @@ impl Run {
             excused: HashSet::new(),
             post,
             steps: 0,
-            restarts: 0,
         }
     }
 
@@ -131,12 +132,10 @@ impl Run {
     }
 
     async fn check(&mut self, is_thorough: bool) -> Result<(), String> {
-        // Each start looks for what is too much from the beginning.
-        let slack = 256 + 192 * self.restarts;
         let eyes = &mut self.machine.as_mut().unwrap().eyes;
         check::check(eyes, &self.world, &mut self.seen, is_thorough).await?;
         if is_thorough {
-            check::check_history(eyes, &self.world, slack).await?;
+            check::check_history(eyes, &self.world, HISTORY_SLACK_ROWS).await?;
         }
         if self.steps.is_multiple_of(50) {
             check::check_integrity(eyes).await?;
@@ -345,7 +344,6 @@ impl Run {
     }
 
     fn start(&mut self) {
-        self.restarts += 1;
         let now = self.now();
         (self.post.heard, self.post.term) = (now, 1);
         self.post.taken = u64::from(self.post.part == Part::Primary);

@@ -1,4 +1,5 @@
-//! The texts about the record: changes, gaps, and what `why` and `report` read beside them.
+//! The texts about the record: changes, gaps, what `why` and `report` read beside them, and how far the history was
+//! looked through.
 
 /// The columns of a change, as `record::changed` reads them.
 macro_rules! change_columns {
@@ -9,6 +10,14 @@ macro_rules! change_columns {
 }
 
 statements! {
+    /// Up to where the history was looked through.
+    PINGS_TRIMMED_UNTIL = "
+        SELECT coalesce(max(trimmed_until), 0) FROM monitor";
+
+    /// Notes up to where the history was looked through.
+    PINGS_NOTE_TRIMMED = "
+        UPDATE monitor SET trimmed_until = ?1";
+
     /// Appends the changes of `?1`, an array of rows, each with which of its service's it is among them.
     CHANGES_STORE = "
         INSERT INTO changes (
