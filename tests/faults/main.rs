@@ -9,6 +9,7 @@
 
 #[path = "../support/disk.rs"]
 mod disk;
+mod full;
 mod opening;
 mod storage;
 #[path = "../support/mod.rs"]

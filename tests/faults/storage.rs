@@ -15,7 +15,7 @@ async fn is_told_and_heals(ward: &mut Ward, begin: impl AsyncFn(&Ward), end: imp
     let during = ward.ping("name=during&frequency=1D").await;
     assert!(is_refused(&during), "{during:?}");
     assert_eq!(ward.server.get("/healthz").await.status, 200);
-    ward.pass(40).await;
+    ward.pass(60).await;
     let told = ward.hears("monitor.failing").await;
     let text = told["text"].as_str().unwrap();
     assert!(text.starts_with("MONITOR FAILING: ") && text.contains("Nothing can be stored since"));
