@@ -1,5 +1,6 @@
-//! The real binary under load, killed again and again at random moments, some of them before it serves. What was
-//! answered 200 is in the file, what was due arrives, and no id changes.
+//! The real binary under load, killed again and again at random moments, some of them before it serves, some as it stops
+//! and writes back its log, some while it brings an old database up to date. What was answered 200 is in the file, what
+//! was due arrives, and no id changes.
 //!
 //! `CRASH_CYCLES` says how often it is killed.
 
@@ -249,6 +250,52 @@ async fn check_arrivals(folder: &Path, ledger: &Ledger, arrived: &Arrived) {
     }
 }
 
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// Services and alerts of a database that the first version has left; enough for each step to take its time.
+const OLD_ROWS: i64 = 20_000;
+
+/// A database of the first version, with what it kept.
+async fn left_by_the_first(folder: &Path) {
+    let path = folder.join("overdue.db");
+    let uri = format!("sqlite:{}?mode=rwc", path.display());
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    let first: Vec<_> = MIGRATIONS.iter().filter(|step| step.version == 1).cloned().collect();
+    let migrator =
+        sqlx::migrate::Migrator { migrations: first.into(), ..sqlx::migrate::Migrator::DEFAULT };
+    migrator.run(&mut connection).await.unwrap();
+    let rows = sqlx::query(
+        "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+         INSERT INTO services (name, frequency, grace, last_ping, expected, deadline, alerted)
+         SELECT 'old-' || n, 86400, 0, ?2, ?2 + 86400, ?2 + 86400, 0 FROM n",
+    );
+    rows.bind(OLD_ROWS).bind(now()).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_brings_an_old_database_up_to_date_it_goes_on_from_there() {
+    let folders = std::env::var("CRASH_CYCLES").map_or(2, |text| text.parse().unwrap()) / 10;
+    for _ in 0..folders.max(2) {
+        let folder = TempDir::new().unwrap();
+        left_by_the_first(folder.path()).await;
+        for _ in 0..6 {
+            kill_at_the_start(folder.path(), "http://127.0.0.1:9/").await;
+        }
+        let server = Server::start(folder.path(), None).await;
+        assert!(server.greeting.contains(&format!("({OLD_ROWS} services")), "{}", server.greeting);
+        assert_eq!(server.get("/ping/old-7").await.status, 200);
+        server.kill().await;
+        let ledger =
+            Ledger { pinged: [("old-7".to_owned(), now() - 60)].into(), ..Ledger::default() };
+        check(folder.path(), &ledger).await;
+        let mut connection = open(folder.path()).await;
+        let kept = sqlx::query_scalar("SELECT count(*) FROM services WHERE frequency = 86400");
+        let kept: i64 = kept.fetch_one(&mut connection).await.unwrap();
+        assert_eq!(kept, OLD_ROWS);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_it_loses_no_ping_and_no_alert_and_changes_no_id() {
     let cycles = std::env::var("CRASH_CYCLES").map_or(CYCLES, |text| text.parse().unwrap());
@@ -258,7 +305,7 @@ async fn killed_again_and_again_it_loses_no_ping_and_no_alert_and_changes_no_id(
     for cycle in 0..cycles {
         // Some answers get lost, so that some deliveries are made again.
         receiver.then([Reply::Status(200), Reply::Hang, Reply::Slow(50), Reply::Reset]);
-        if cycle % 4 == 3 {
+        for _ in 0..[0, 1, 0, 3][cycle % 4] {
             kill_at_the_start(folder.path(), &receiver.uri()).await;
         }
         let server = Server::start(folder.path(), Some(&receiver.uri())).await;
@@ -268,6 +315,11 @@ async fn killed_again_and_again_it_loses_no_ping_and_no_alert_and_changes_no_id(
             .collect();
         // The moment is random, and nothing that is checked depends on it.
         tokio::time::sleep(Duration::from_millis(fastrand::u64(20..2500))).await;
+        if cycle % 3 == 2 {
+            // As it stops, it answers who waits, and moves what is in its log into the file.
+            server.signal("TERM");
+            tokio::time::sleep(Duration::from_micros(fastrand::u64(0..20_000))).await;
+        }
         server.kill().await;
         for call in calls {
             ledger.add(patiently("the callers", call).await.unwrap());
