@@ -25,7 +25,7 @@ struct Past {
 const PASTS: [Past; 9] = [
     past("nightly-backup", "frequency=1D&grace=1h", DAY, DAY + 2 * HOUR + 720, 183_000, &[]),
     past("invoices/send", "frequency=1D&grace=15m", DAY, DAY + 1420, 40_000, &[9]),
-    past("sync-crm", "frequency=30m&grace=6m", 1800, 240, 12_000, &[3, 29]),
+    past("sync-crm", "frequency=30m&grace=6m", 1800, 240, 12_000, &[3]),
     past("report.weekly", "frequency=1W&grace=6h", 7 * DAY, 7 * DAY + 1320, 660_000, &[]),
     past("rotate-certs", "frequency=12h&grace=1h", 12 * HOUR, 11 * HOUR, 2000, &[]),
     past("daily_digest", "frequency=1D&grace=30m", DAY, DAY - 1380, 48_000, &[28]),
@@ -71,7 +71,7 @@ pub async fn seed(server: &Server, more: i64) {
     }
     requests.push(request(
         "POST",
-        "/ping/sync-crm/1",
+        "/ping/sync-crm/7",
         "connecting to crm.example.com\nconnection refused\n",
     ));
     requests.push(ping(

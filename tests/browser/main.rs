@@ -5,7 +5,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod campaign;
 mod driver;
 mod keys;
 mod lively;

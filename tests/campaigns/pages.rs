@@ -1,5 +1,4 @@
-//! What is looked at before a release and not with each change: accessibility, and pictures for the documents. Each runs
-//! where its variable says with what; `.ci/campaign` sets them.
+//! Accessibility, and pictures for the documents. For each a variable says with what; without it the test fails.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,14 +18,10 @@ const AXE: &str = "OVERDUE_TEST_AXE";
 /// Pictures go into the folder that this names.
 const PICTURES: &str = "OVERDUE_TEST_PICTURES";
 
-/// The value of a variable, or word of what was left out without it.
-fn asked_for(variable: &str) -> Option<String> {
-    let value = std::env::var(variable).ok();
-    if value.is_none() {
-        let _ =
-            writeln!(std::io::stderr(), "LEFT OUT: {variable} is not set, as .ci/campaign does");
-    }
-    value
+/// The value of a variable, without which there is nothing to do.
+fn value_of(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set, as .ci/campaign does"))
 }
 
 /// A server with a past, whose alerts arrive.
@@ -41,8 +36,7 @@ async fn lively_server(folder: &Path, receiver: &Receiver) -> Server {
 
 #[tokio::test]
 async fn axe_finds_no_serious_fault_on_any_page() {
-    let Some(file) = asked_for(AXE) else { return };
-    let axe = std::fs::read_to_string(file).unwrap();
+    let axe = std::fs::read_to_string(value_of(AXE)).unwrap();
     let Some(browser) = Browser::start().await else { return };
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start().await);
     let server = lively_server(folder.path(), &receiver).await;
@@ -87,7 +81,7 @@ async fn axe_finds_no_serious_fault_on_any_page() {
 
 #[tokio::test]
 async fn pages_are_pictured_for_the_documents() {
-    let Some(folder) = asked_for(PICTURES) else { return };
+    let folder = value_of(PICTURES);
     let Some(browser) = Browser::start().await else { return };
     let (data, mut receiver) = (TempDir::new().unwrap(), Receiver::start().await);
     let server = lively_server(data.path(), &receiver).await;
