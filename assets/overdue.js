@@ -77,6 +77,12 @@ function localize(root) {
     setText(element, show === "minutes" && !today(time) ? `${shows.day(time)} ${clock}` : clock);
     element.title = time.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
   }
+  // What a drawing says where the pointer rests begins with the time in UTC.
+  for (const element of root.querySelectorAll("title[data-at]")) {
+    const time = new Date(element.dataset.at);
+    if (time.getTimezoneOffset() !== 0) element.prepend(`${shows.moment(time)}, `);
+    element.removeAttribute("data-at");
+  }
 }
 
 /* The list */

@@ -227,8 +227,8 @@ pub fn month(second: i64, zone: &TimeZone) -> String {
     at(second).to_zoned(zone.clone()).strftime("%Y-%m").to_string()
 }
 
-/// [`clock_time`] with the zone's name, as in `02:00 UTC`.
-pub(super) fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
+/// `02:00 CET` on the day of `now`, with another day's name or date before it.
+pub fn clock_time_zoned(second: i64, now: i64, zone: &TimeZone) -> String {
     format!("{} {}", clock_time(second, now, zone), zone_name(second, zone))
 }
 

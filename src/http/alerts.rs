@@ -156,9 +156,10 @@ pub(super) struct ShownOutages {
 }
 
 impl ShownAlert {
-    fn new(seen: AlertSeen) -> Self {
+    /// The alert with its sentence as it leaves, with times in `zone`.
+    fn new(seen: AlertSeen, zone: &TimeZone) -> Self {
         let AlertSeen { id, alert, deliveries, .. } = seen;
-        let text = text::of(&alert, alert.created_at, &TimeZone::UTC);
+        let text = text::of(&alert, alert.created_at, zone);
         let (status, outage_seconds) = (alert.status().as_str(), alert.outage_seconds());
         let overdue_seconds = alert.overdue_seconds();
         let Alert { service, kind, schedule, grace, .. } = alert;
@@ -258,7 +259,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     };
     let limit = list::limit(&query)?;
     let page = list::read(api.0.store.alerts(wanted, limit).await)?;
-    let alerts = page.alerts.into_iter().map(ShownAlert::new).collect();
+    let alerts = page.alerts.into_iter().map(|seen| ShownAlert::new(seen, &api.0.zone)).collect();
     let next_cursor = page.next.map(|next| list::cursor_at(&next.to_string()));
     Ok(no_store(Json(ShownAlerts { alerts, next_cursor }).into_response()))
 }
@@ -332,7 +333,7 @@ pub(super) async fn outages(State(api): State<Api>, request: Request) -> Result<
 async fn answer(api: &Api, id: &str) -> Result<Response, Problem> {
     let found = list::read(api.0.store.alert(id).await)?;
     let alert = found.ok_or_else(|| unknown(id))?;
-    Ok(no_store(Json(ShownAlert::new(alert)).into_response()))
+    Ok(no_store(Json(ShownAlert::new(alert, &api.0.zone)).into_response()))
 }
 
 fn unknown(id: &str) -> Problem {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::problem::{Problem, shown};
+use super::problem::{NOTHING_READ, Problem, shown};
 use super::query::Query;
 use crate::core::limits::{LIST_ROWS_DEFAULT, LIST_ROWS_MAX};
 use crate::store::StoreError;
@@ -43,5 +43,5 @@ pub(super) fn not_a_cursor(text: &str) -> Problem {
 }
 
 pub(super) fn read<T>(result: Result<T, StoreError>) -> Result<T, Problem> {
-    result.map_err(|_| Problem::Unavailable("nothing can be read at the moment".to_owned()))
+    result.map_err(|_| Problem::Unavailable(NOTHING_READ.to_owned()))
 }

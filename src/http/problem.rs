@@ -16,6 +16,13 @@ const RETRY_AFTER_SECONDS: i64 = 1;
 pub(super) const NO_PRIMARY: &str =
     "no machine is known to be the primary, which alone can store this: try again in a second";
 
+/// What a caller is told where the database cannot be read.
+pub(super) const NOTHING_READ: &str = "nothing can be read at the moment";
+
+/// What a caller is told where nothing can be written, or read where a service is looked for.
+pub(super) const NOTHING_STORED: &str =
+    "nothing can be stored at the moment: try again in a second";
+
 /// Why a request was not served. The text names the parameter, shows its value and says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -100,9 +107,7 @@ impl Problem {
             StoreError::Overloaded => {
                 "too many pings are waiting to be stored: try again in a second".to_owned()
             }
-            StoreError::Unavailable => {
-                "nothing can be stored at the moment: try again in a second".to_owned()
-            }
+            StoreError::Unavailable => NOTHING_STORED.to_owned(),
         })
     }
 

@@ -39,3 +39,4 @@ mod upkeep;
 mod uptime_kuma;
 mod watchman;
 mod why;
+mod zones;

@@ -66,3 +66,27 @@ async fn nothing_moves_for_those_whom_that_disturbs() {
     }
     browser.leave(&server).await;
 }
+
+#[tokio::test]
+async fn times_are_those_of_the_browsers_zone_and_in_utc_where_the_pointer_rests() {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), None).await;
+    assert_eq!(server.get("/ping?name=a&frequency=1h").await.status, 200);
+    browser.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": "Asia/Kolkata"})).await;
+    browser.open(&server, "/services/a").await;
+    // Five and a half hours ahead of UTC, all year.
+    let clock = "(at => new Date(Date.parse(at) + 19800000).toISOString().slice(11, 19))";
+    for time in ["#pings time", ".timeline figcaption time"] {
+        let time = format!("document.querySelector('{time}')");
+        browser.until(&format!("{time}.innerText === {clock}({time}.dateTime)")).await;
+        let utc = format!("{time}.dateTime.replace('T', ' ').replace('Z', ' UTC')");
+        assert_eq!(browser.value(&format!("{time}.title === {utc}")).await, json!(true));
+    }
+    let drawn = "document.querySelector('.timeline .tick title').textContent";
+    let both = format!(
+        "{drawn}.startsWith({clock}(document.querySelector('#pings time').dateTime) + ', ') && {drawn}.includes('UTC: success')"
+    );
+    assert_eq!(browser.value(&both).await, json!(true), "{}", browser.text(drawn).await);
+    browser.leave(&server).await;
+}

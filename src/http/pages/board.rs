@@ -10,7 +10,7 @@ use crate::core::limits::{PAGE_ROWS, SEARCH_BYTES_MAX, SEARCH_FOUND_MAX};
 use crate::core::service::Status;
 use crate::core::text::rough_duration;
 use crate::http::Api;
-use crate::http::problem::{Problem, shown};
+use crate::http::problem::{NOTHING_READ, Problem, shown};
 use crate::http::query::Query;
 use crate::store::{Outlined, Overview, Place, Run, StoreError, Tally, Walk, rank};
 
@@ -333,7 +333,7 @@ async fn rows(
         Item::Service(place) => {
             let shown = found.get(&place.id)?;
             let runs = cache.get(&place.id).map_or(&[][..], |(_, runs)| runs);
-            Some(rows::service(shown, runs, routes, now))
+            Some(rows::service(shown, runs, routes, now, &api.0.zone))
         }
     };
     Ok(page.iter().filter_map(row).collect())
@@ -369,7 +369,7 @@ async fn next_due(
 }
 
 pub(super) fn read_or<T>(result: Result<T, StoreError>) -> Result<T, Problem> {
-    result.map_err(|_| Problem::Unavailable("nothing can be read at the moment".to_owned()))
+    result.map_err(|_| Problem::Unavailable(NOTHING_READ.to_owned()))
 }
 
 #[cfg(test)]

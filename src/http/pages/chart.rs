@@ -2,6 +2,7 @@
 //! screen and its words keep their size; what it looks like is the stylesheet's.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 
 use crate::core::limits::CHART_RUNS_MAX;
 use crate::core::text;
@@ -105,14 +106,14 @@ pub(super) struct Chart {
 pub(super) struct Moment {
     /// As in `2026-11-25T02:00:00Z`.
     pub(super) rfc3339: String,
-    /// As in `02:00:00 UTC`, with the date where it is another day's.
+    /// As in `02:00:00 CET`, with the date where it is another day's; the script says it in the browser's zone.
     pub(super) shown: String,
 }
 
 impl Moment {
-    /// The second `at`, as it is said at `now`.
-    pub(super) fn new(at: i64, now: i64) -> Self {
-        Self { rfc3339: text::rfc3339(at), shown: text::clock_time_utc(at, now) }
+    /// The second `at`, as it is said in `zone` at `now`.
+    pub(super) fn new(at: i64, now: i64, zone: &TimeZone) -> Self {
+        Self { rfc3339: text::rfc3339(at), shown: text::exact_time(at, Some(now), zone) }
     }
 }
 
@@ -130,6 +131,8 @@ struct Bar {
     is_failure: bool,
     /// Where the sign of a failure stands.
     sign_y: String,
+    /// As in `2026-11-25T02:00:00Z`.
+    at: String,
     title: String,
 }
 
@@ -142,8 +145,8 @@ struct Line {
 }
 
 impl Chart {
-    /// The chart of `runs`, the oldest first, as it is seen at `now`.
-    pub(super) fn new(runs: &[Run], now: i64) -> Self {
+    /// The chart of `runs`, the oldest first, as it is seen at `now`, with times in `zone`.
+    pub(super) fn new(runs: &[Run], now: i64, zone: &TimeZone) -> Self {
         let runs = &runs[runs.len().saturating_sub(CHART_RUNS_MAX)..];
         let longest_ms = runs.iter().filter_map(|run| run.duration_ms).max();
         let scale = Scale::new(longest_ms.unwrap_or(0));
@@ -160,8 +163,11 @@ impl Chart {
             bars: bars.collect(),
             lines: scale.lines(),
             usual,
-            first_at: runs.first().map(|run| Moment::new(run.at, now)),
-            last_at: runs.last().filter(|_| runs.len() > 1).map(|run| Moment::new(run.at, now)),
+            first_at: runs.first().map(|run| Moment::new(run.at, now, zone)),
+            last_at: runs
+                .last()
+                .filter(|_| runs.len() > 1)
+                .map(|run| Moment::new(run.at, now, zone)),
         }
     }
 }
@@ -227,6 +233,7 @@ fn bar(run: &Run, slot: usize, slots: usize, scale: &Scale, now: i64) -> Bar {
         has_duration: run.duration_ms.is_some(),
         is_failure: run.is_failure,
         sign_y: px(y - 4.0),
+        at: text::rfc3339(run.at),
         title: format!("{}: {how}{took}", text::clock_time_utc(run.at, now)),
     }
 }
@@ -333,7 +340,7 @@ mod tests {
             for failure in all.iter_mut().skip(1).step_by(50) {
                 (failure.is_failure, failure.exit_status) = (true, Some(3));
             }
-            let html = Chart::new(&all, NOW).render().unwrap();
+            let html = Chart::new(&all, NOW, &TimeZone::UTC).render().unwrap();
             let shown = number.min(CHART_RUNS_MAX);
             let failures = all[number - shown..].iter().filter(|run| run.is_failure).count();
             assert_eq!(count(&html, "<rect class=\"bar"), shown, "{html}");
@@ -345,12 +352,12 @@ mod tests {
 
     #[test]
     fn a_run_without_a_duration_is_a_dot_and_runs_of_none_have_no_axis() {
-        let html = Chart::new(&runs(&[Some(5000), None]), NOW).render().unwrap();
+        let html = Chart::new(&runs(&[Some(5000), None]), NOW, &TimeZone::UTC).render().unwrap();
         assert_eq!(
             (count(&html, "<rect class=\"bar"), count(&html, "<circle class=\"dot")),
             (1, 1)
         );
-        let html = Chart::new(&runs(&[None, None]), NOW).render().unwrap();
+        let html = Chart::new(&runs(&[None, None]), NOW, &TimeZone::UTC).render().unwrap();
         assert_eq!((count(&html, "<line"), count(&html, "<circle class=\"dot")), (0, 2), "{html}");
     }
 

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use jiff::tz::TimeZone;
 
 use super::chart::Moment;
 use super::session::Visitor;
@@ -152,7 +153,7 @@ pub(crate) async fn page(
             .iter()
             .rev()
             .take(TIMELINE_SPANS_MAX)
-            .map(|gap| gap_of(gap, month.now))
+            .map(|gap| gap_of(gap, month.now, zone))
             .collect(),
         first: is_later.then(|| link(&month.text)),
         next: next
@@ -213,11 +214,11 @@ fn length_in(gap: &Gap, period: Span) -> i64 {
     (gap.span.to.min(period.to) - gap.span.from.max(period.from)).max(0)
 }
 
-fn gap_of(gap: &Gap, now: i64) -> Away {
+fn gap_of(gap: &Gap, now: i64, zone: &TimeZone) -> Away {
     let Span { from, to } = gap.span;
     Away {
-        from: Moment::new(from, now),
-        to: Moment::new(to, now),
+        from: Moment::new(from, now, zone),
+        to: Moment::new(to, now, zone),
         length: rough_duration(to - from),
     }
 }

@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use askama::Template;
+use jiff::tz::TimeZone;
 
 use super::folds::Fold;
 use super::words::{self, Look, Outcome, When};
@@ -11,7 +12,7 @@ use super::{encoded, service_path};
 use crate::core::alert::Route;
 use crate::core::limits::RUNS_SHOWN_MAX;
 use crate::core::service::Status;
-use crate::core::text::rfc3339;
+use crate::core::text::{clock_time_zoned, rfc3339};
 use crate::store::{Run, Shown};
 
 /// The drawing of runs: so wide a bar with its gap, and so high.
@@ -86,6 +87,7 @@ struct Service<'a> {
     path: String,
     stamp: u64,
     now: i64,
+    zone: &'a TimeZone,
     fixed: &'a Fixed<'a>,
 }
 
@@ -103,14 +105,19 @@ impl Service<'_> {
     }
 
     fn accepted_at(&self) -> Option<(String, String)> {
-        let at = rfc3339(self.fixed.outcome.at?);
-        let minutes = at.get(11..16)?.to_owned();
-        Some((at, minutes))
+        let at = self.fixed.outcome.at?;
+        Some((rfc3339(at), clock_time_zoned(at, self.now, self.zone)))
     }
 }
 
-/// The row of a service at `now`.
-pub(super) fn service(shown: &Shown, runs: &[Run], routes: &[Route], now: i64) -> Row {
+/// The row of a service at `now`, with times in `zone`.
+pub(super) fn service(
+    shown: &Shown,
+    runs: &[Run],
+    routes: &[Route],
+    now: i64,
+    zone: &TimeZone,
+) -> Row {
     let service = &shown.service;
     let status = service.status(now);
     let missed = status == Status::Overdue;
@@ -133,7 +140,7 @@ pub(super) fn service(shown: &Shown, runs: &[Run], routes: &[Route], now: i64) -
         outcome: words::outcome(service, shown.fate.as_ref(), routes),
     };
     let (path, stamp) = (service_path(service.name.as_str()), stamp(&fixed));
-    let template = Service { path, stamp, now, fixed: &fixed };
+    let template = Service { path, stamp, now, zone, fixed: &fixed };
     let turns_at = match status {
         Status::Up | Status::Late | Status::Failed | Status::Waiting => {
             [service.expected, service.deadline].into_iter().flatten().filter(|at| *at >= now).min()

@@ -2,8 +2,9 @@
 //! are percents of the width, as in the chart of durations.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 
-use super::chart::{duration, percent};
+use super::chart::{Moment, duration, percent};
 use crate::core::limits::TIMELINE_SPANS_MAX;
 use crate::core::listening::Span;
 use crate::core::text;
@@ -82,6 +83,8 @@ pub(super) struct Facts<'a> {
     pub(super) deadline: Option<i64>,
     /// The present.
     pub(super) now: i64,
+    /// The zone of times.
+    pub(super) zone: &'a TimeZone,
 }
 
 /// The timeline.
@@ -90,6 +93,10 @@ pub(super) struct Facts<'a> {
 pub(super) struct Timeline {
     /// What it shows, for those who do not see it.
     summary: String,
+    /// The first signal; `None`: nothing has been heard.
+    since: Option<Moment>,
+    /// How many signals, outages and gaps there are.
+    counts: String,
     ticks: Vec<Tick>,
     outages: Vec<Block>,
     gaps: Vec<Block>,
@@ -105,6 +112,8 @@ pub(super) struct Timeline {
 struct Tick {
     x: String,
     signal: String,
+    /// As in `2026-11-25T02:00:00Z`.
+    at: String,
     title: String,
 }
 
@@ -156,8 +165,15 @@ impl Timeline {
     pub(super) fn new(facts: &Facts<'_>) -> Self {
         let window = Window::new(facts);
         let now = facts.now;
+        let since = facts.signals.last().map(|first| Moment::new(first.at, now, facts.zone));
+        let counts = counts(facts);
         Self {
-            summary: summary(facts),
+            summary: since.as_ref().map_or_else(
+                || "Nothing has been heard yet.".to_owned(),
+                |since| format!("Since {}: {counts}.", since.shown),
+            ),
+            since,
+            counts,
             ticks: facts.signals.iter().rev().map(|ping| tick(ping, &window, now)).collect(),
             outages: outages(facts, &window),
             gaps: gaps(facts, &window),
@@ -221,6 +237,7 @@ fn tick(ping: &Recorded, window: &Window, now: i64) -> Tick {
     Tick {
         x: percent(window.x(ping.at)),
         signal: ping.signal.clone(),
+        at: text::rfc3339(ping.at),
         title: format!("{}: {}{exit}{took}", text::clock_time_utc(ping.at, now), ping.signal),
     }
 }
@@ -325,7 +342,7 @@ fn words(window: &Window, now: i64) -> Vec<Word> {
     (1..=past / step).filter(fits).map(ago).collect()
 }
 
-fn summary(facts: &Facts<'_>) -> String {
+fn counts(facts: &Facts<'_>) -> String {
     let of = |signal: &str| facts.signals.iter().filter(|ping| ping.signal == signal).count();
     let counted = |count: usize, one: &str, many: &str| match count {
         0 => None,
@@ -343,10 +360,7 @@ fn summary(facts: &Facts<'_>) -> String {
         ),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let Some(first) = facts.signals.last() else { return "Nothing has been heard yet.".to_owned() };
-    let first = text::clock_time_utc(first.at, facts.now);
-    let parts = if parts.is_empty() { "no run has ended".to_owned() } else { parts.join(", ") };
-    format!("Since {first}: {parts}.")
+    if parts.is_empty() { "no run has ended".to_owned() } else { parts.join(", ") }
 }
 
 #[cfg(test)]
@@ -354,6 +368,8 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_795_600_800;
+
+    static UTC: TimeZone = TimeZone::UTC;
 
     /// Hourly pings up to now, the newest first.
     fn pings(number: i64) -> Vec<Recorded> {
@@ -380,6 +396,7 @@ mod tests {
             expected: Some(NOW + 3600),
             deadline: Some(NOW + 4200),
             now: NOW,
+            zone: &UTC,
         }
     }
 
@@ -421,7 +438,7 @@ mod tests {
         assert_eq!(count(&html, "<rect class=\"outage"), 2, "what lies before it is not shown");
         assert_eq!(count(&html, ">1 h 12 min<") + count(&html, ">2 h<"), 2, "{html}");
         assert_eq!(count(&html, "<rect class=\"away"), 1, "{html}");
-        insta::assert_snapshot!(summary(&facts), @"Since 2026-11-21 07:00:00 UTC: 99 successes, 1 failure, 3 outages, 2 times when the monitor was away.");
+        insta::assert_snapshot!(Timeline::new(&facts).summary, @"Since 2026-11-21 07:00:00 UTC: 99 successes, 1 failure, 3 outages, 2 times when the monitor was away.");
     }
 
     #[test]

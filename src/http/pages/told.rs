@@ -51,7 +51,7 @@ pub(super) struct Tried {
 }
 
 impl Told {
-    /// The alert as it is seen at `now`, with times of its sentence in `zone`.
+    /// The alert as it is seen at `now`, with times in `zone`.
     pub(super) fn new(seen: AlertSeen, now: i64, zone: &TimeZone) -> Self {
         let alert = &seen.alert;
         let (class, shape, word) = match (alert.kind, alert.failed) {
@@ -66,8 +66,12 @@ impl Told {
             service_path: service_path(&service),
             retry_path: format!("/alerts/{}/retry", encoded(&seen.id)),
             text: text::of(alert, alert.created_at, zone),
-            at: Moment::new(alert.created_at, now),
-            deliveries: seen.deliveries.into_iter().map(|seen| Delivery::new(seen, now)).collect(),
+            at: Moment::new(alert.created_at, now, zone),
+            deliveries: seen
+                .deliveries
+                .into_iter()
+                .map(|seen| Delivery::new(seen, now, zone))
+                .collect(),
             id: seen.id,
             service,
             class,
@@ -78,7 +82,7 @@ impl Told {
 }
 
 impl Delivery {
-    fn new(seen: DeliverySeen, now: i64) -> Self {
+    fn new(seen: DeliverySeen, now: i64, zone: &TimeZone) -> Self {
         let error = seen.last_error.as_deref();
         let (shape, fate, at) = match seen.state {
             DeliveryState::Delivered => ("✓", "delivered".to_owned(), seen.delivered_at),
@@ -99,19 +103,19 @@ impl Delivery {
             state: seen.state.as_str(),
             shape,
             fate,
-            at: at.map(|at| Moment::new(at, now)),
+            at: at.map(|at| Moment::new(at, now, zone)),
             is_given_up: seen.state == DeliveryState::GivenUp,
             attempts_made: match seen.attempts_made {
                 1 => "1 attempt".to_owned(),
                 made => format!("{made} attempts"),
             },
-            attempts: seen.attempts.into_iter().map(|seen| Tried::new(seen, now)).collect(),
+            attempts: seen.attempts.into_iter().map(|seen| Tried::new(seen, now, zone)).collect(),
         }
     }
 }
 
 impl Tried {
-    fn new(seen: AttemptSeen, now: i64) -> Self {
+    fn new(seen: AttemptSeen, now: i64, zone: &TimeZone) -> Self {
         let number = match seen.count {
             ..=1 => seen.number.to_string(),
             count => format!("{} to {}", seen.number, seen.number + count - 1),
@@ -120,8 +124,8 @@ impl Tried {
             number,
             shape: if seen.accepted { "✓" } else { "✗" },
             answer: seen.answer,
-            first: Moment::new(seen.first_at, now),
-            last: (seen.count > 1).then(|| Moment::new(seen.last_at, now)),
+            first: Moment::new(seen.first_at, now, zone),
+            last: (seen.count > 1).then(|| Moment::new(seen.last_at, now, zone)),
         }
     }
 }

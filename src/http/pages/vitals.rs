@@ -1,11 +1,12 @@
 //! How the monitor itself is, as every page's foot can say it.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 
 use super::words;
 use crate::core::limits::{GAP_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PAGE_SWEEP_SECONDS_MAX};
 use crate::core::role::Role;
-use crate::core::text::{clock_time_utc, rfc3339, rough_duration};
+use crate::core::text::{clock_time_zoned, exact_time, rfc3339, rough_duration};
 use crate::http::Api;
 
 /// How the monitor is.
@@ -42,7 +43,7 @@ pub(super) struct Foot<'a> {
 impl Vitals {
     /// How it is now.
     pub(super) async fn read(api: &Api) -> Self {
-        let (store, now_ms) = (&api.0.store, api.0.clock.now_ms());
+        let (store, zone, now_ms) = (&api.0.store, &api.0.zone, api.0.clock.now_ms());
         let (role, health, now) = (store.guard().role(), store.health(), now_ms.div_euclid(1000));
         let is_writing = role.may_write();
         let heard_at = if is_writing { None } else { store.listening_until().await.ok().flatten() };
@@ -51,14 +52,14 @@ impl Vitals {
         let banner = if last.is_err() {
             Some("Nothing can be read at the moment: what is shown is as it was.".to_owned())
         } else if is_writing {
-            stuck(health.trying_since(), swept, now)
+            stuck(health.trying_since(), swept, now, zone)
         } else {
             stale(&role, heard_at, now)
         };
-        let delivery = last.ok().flatten().and_then(|last| {
-            let at = rfc3339(last.at);
-            let minutes = at.get(11..16)?.to_owned();
-            Some(Delivery { at, minutes, accepted: last.accepted })
+        let delivery = last.ok().flatten().map(|last| Delivery {
+            at: rfc3339(last.at),
+            minutes: clock_time_zoned(last.at, now, zone),
+            accepted: last.accepted,
         });
         Self {
             now_ms,
@@ -95,12 +96,17 @@ fn commit(us: i64) -> String {
 }
 
 /// What is wrong with one that writes.
-fn stuck(trying_since: Option<i64>, swept: Option<i64>, now: i64) -> Option<String> {
+fn stuck(
+    trying_since: Option<i64>,
+    swept: Option<i64>,
+    now: i64,
+    zone: &TimeZone,
+) -> Option<String> {
     let is_old = |since: &i64| now - since > PAGE_SWEEP_SECONDS_MAX;
     if let Some(since) = trying_since.filter(is_old) {
         return Some(format!(
             "Nothing could be stored since {}: pings are refused, and silence goes unnoticed until that ends.",
-            clock_time_utc(since, now)
+            exact_time(since, Some(now), zone)
         ));
     }
     swept.filter(is_old).map(|swept| {
@@ -137,10 +143,10 @@ mod tests {
 
     #[test]
     fn over_three_seconds_without_a_sweep_are_said() {
-        assert_eq!(stuck(None, Some(100), 103), None);
-        insta::assert_snapshot!(stuck(None, Some(100), 104).unwrap(), @"The last sweep was 4 s ago: silence goes unnoticed until the next.");
-        insta::assert_snapshot!(stuck(Some(100), Some(99), 104).unwrap(), @"Nothing could be stored since 00:01:40 UTC: pings are refused, and silence goes unnoticed until that ends.");
-        assert_eq!(stuck(Some(102), None, 104), None);
+        assert_eq!(stuck(None, Some(100), 103, &TimeZone::UTC), None);
+        insta::assert_snapshot!(stuck(None, Some(100), 104, &TimeZone::UTC).unwrap(), @"The last sweep was 4 s ago: silence goes unnoticed until the next.");
+        insta::assert_snapshot!(stuck(Some(100), Some(99), 104, &TimeZone::UTC).unwrap(), @"Nothing could be stored since 00:01:40 UTC: pings are refused, and silence goes unnoticed until that ends.");
+        assert_eq!(stuck(Some(102), None, 104, &TimeZone::UTC), None);
     }
 
     #[test]

@@ -181,12 +181,26 @@ pub(super) async fn all(
     let gaps: Vec<Span> = gaps.iter().rev().map(|gap| gap.span).collect();
     let state = state(api, known, visitor, alerts.alerts.first(), now)?;
     let why = why(api, service, asked, now).await?;
-    let runs = runs(service, &signals.signals, &outages, &gaps, now)?;
+    let zone = &api.0.zone;
+    let facts = Facts {
+        signals: &signals.signals,
+        outages: &known_spans(&outages),
+        gaps: &gaps,
+        expected: service.expected,
+        deadline: service.deadline,
+        now,
+        zone,
+    };
+    let runs = runs(&facts)?;
     let from = asked.pings.unwrap_or(service.history);
     let page = read(store.recording(&service.name, from, PAGE_PINGS_MAX).await)?;
-    let pings = pings(service, &page.signals, page.next, asked.pings.is_some(), now)?;
+    let list = PingsSection {
+        pings: page.signals.iter().map(|recorded| ping(recorded, now, zone)).collect(),
+        ..PingsSection::between(service, page.next, asked.pings.is_some())
+    };
     let told = told(api, service, visitor, alerts, now)?;
-    Ok(vec![state, why, runs, told, pings, lasted(&outages, now)?])
+    let pings = Section::new("pings", &list)?;
+    Ok(vec![state, why, runs, told, pings, lasted(&outages, now, zone)?])
 }
 
 /// What changes most often: the first sentence, and the times beside it.
@@ -206,8 +220,8 @@ pub(super) fn state(
         name: service.name.as_str(),
         sentence: sentence::of(service, last_alert, now, &api.0.zone),
         description: service.description.as_deref(),
-        facts: facts(service, now),
-        next: next(service, now),
+        facts: facts(service, now, &api.0.zone),
+        next: next(service, now, &api.0.zone),
         aliases: &known.aliases,
         path: service_path(service.name.as_str()),
         may_change: visitor.may_change,
@@ -221,10 +235,11 @@ pub(super) fn state(
 async fn why(api: &Api, service: &Service, asked: &Asked, now: i64) -> Result<Section, Problem> {
     let at = asked.at.as_ref().map(|(_, second)| *second);
     let facts = read(api.0.store.why(&service.name, at.unwrap_or(now), now).await)?;
-    let setting = Setting { routes: api.0.store.routes(), zone: &api.0.zone };
+    let zone = &api.0.zone;
+    let setting = Setting { routes: api.0.store.routes(), zone };
     let why = Why {
         is_open: at.is_some(),
-        at: at.map(|at| Moment::new(at, now)),
+        at: at.map(|at| Moment::new(at, now, zone)),
         sentences: sentences(&facts, &setting),
         given: asked.at.as_ref().map(|(given, _)| given.clone()).unwrap_or_default(),
         path: service_path(service.name.as_str()),
@@ -232,9 +247,9 @@ async fn why(api: &Api, service: &Service, asked: &Asked, now: i64) -> Result<Se
     Section::new("why", &why)
 }
 
-fn facts(service: &Service, now: i64) -> Vec<Fact> {
+fn facts(service: &Service, now: i64, zone: &TimeZone) -> Vec<Fact> {
     let at = |what, words: &str, at: Option<i64>| {
-        at.map(|at| Fact { what, words: words.to_owned(), at: Some(Moment::new(at, now)) })
+        at.map(|at| Fact { what, words: words.to_owned(), at: Some(Moment::new(at, now, zone)) })
     };
     let grace = match service.grace.seconds() {
         0 => "no grace".to_owned(),
@@ -261,66 +276,47 @@ fn facts(service: &Service, now: i64) -> Vec<Fact> {
 }
 
 /// The next occurrences of a cron expression.
-fn next(service: &Service, now: i64) -> Vec<Moment> {
+fn next(service: &Service, now: i64, zone: &TimeZone) -> Vec<Moment> {
     let Some(cron) = service.schedule.cron() else { return Vec::new() };
     let mut from = now;
     let occurrence = |_| {
         from = cron.next(from);
-        Moment::new(from, now)
+        Moment::new(from, now, zone)
     };
     (0..NEXT_OCCURRENCES_SHOWN).map(occurrence).collect()
 }
 
-fn runs(
-    service: &Service,
-    signals: &[Recorded],
-    outages: &[OutageSeen],
-    gaps: &[Span],
-    now: i64,
-) -> Result<Section, Problem> {
+/// The outages that can be drawn: what neither lasts nor has an end that is known cannot.
+fn known_spans(outages: &[OutageSeen]) -> Vec<Outage> {
     let known = |outage: &OutageSeen| match outage.ended_at {
         Some(ended_at) => Some(Outage { from: outage.started_at, to: Some(ended_at) }),
-        // What neither lasts nor has an end that is known cannot be drawn.
         None => outage.lasts.then_some(Outage { from: outage.started_at, to: None }),
     };
-    let outages: Vec<Outage> = outages.iter().filter_map(known).collect();
-    let facts = Facts {
-        signals,
-        outages: &outages,
-        gaps,
-        expected: service.expected,
-        deadline: service.deadline,
-        now,
-    };
+    outages.iter().filter_map(known).collect()
+}
+
+fn runs(facts: &Facts<'_>) -> Result<Section, Problem> {
     let runs = Runs {
-        durations: Chart::new(&Run::all(signals), now),
-        timeline: Timeline::new(&facts),
-        has_signals: !signals.is_empty(),
+        durations: Chart::new(&Run::all(facts.signals), facts.now, facts.zone),
+        timeline: Timeline::new(facts),
+        has_signals: !facts.signals.is_empty(),
     };
     Section::new("runs", &runs)
 }
 
-fn pings(
-    service: &Service,
-    signals: &[Recorded],
-    next: Option<History>,
-    is_older: bool,
-    now: i64,
-) -> Result<Section, Problem> {
-    let path = service_path(service.name.as_str());
-    let older = next.map(|next| {
-        let cursor = cursor_at(&format!("{}.{}", next.newest, next.signals));
-        format!("{path}?pings={cursor}#pings")
-    });
-    let pings = PingsSection {
-        pings: signals.iter().map(|recorded| ping(recorded, now)).collect(),
-        older,
-        newest: is_older.then(|| format!("{path}#pings")),
-    };
-    Section::new("pings", &pings)
+impl PingsSection {
+    /// An empty list of a service's pings with the links to what comes before and behind it.
+    fn between(service: &Service, next: Option<History>, is_older: bool) -> Self {
+        let path = service_path(service.name.as_str());
+        let older = next.map(|next| {
+            let cursor = cursor_at(&format!("{}.{}", next.newest, next.signals));
+            format!("{path}?pings={cursor}#pings")
+        });
+        Self { pings: Vec::new(), older, newest: is_older.then(|| format!("{path}#pings")) }
+    }
 }
 
-fn ping(recorded: &Recorded, now: i64) -> Ping {
+fn ping(recorded: &Recorded, now: i64, zone: &TimeZone) -> Ping {
     let (class, shape, word) = match recorded.signal.as_str() {
         "success" => ("up", "●", "success"),
         "start" => ("running", "↻", "start"),
@@ -336,9 +332,9 @@ fn ping(recorded: &Recorded, now: i64) -> Ping {
         class,
         shape,
         words,
-        at: Moment::new(recorded.at, now),
+        at: Moment::new(recorded.at, now, zone),
         received: (recorded.received_at != recorded.at)
-            .then(|| Moment::new(recorded.received_at, now)),
+            .then(|| Moment::new(recorded.received_at, now, zone)),
         took: recorded.duration_ms.map(duration),
         run: recorded.run.clone(),
         key: recorded.key.clone(),
@@ -370,7 +366,7 @@ fn told(
     Section::new("alerts", &alerts)
 }
 
-fn lasted(outages: &[OutageSeen], now: i64) -> Result<Section, Problem> {
+fn lasted(outages: &[OutageSeen], now: i64, zone: &TimeZone) -> Result<Section, Problem> {
     let outages = outages.iter().take(PAGE_ALERTS_MAX).map(|outage| {
         let until = outage.ended_at.unwrap_or(now);
         let (shape, what) = match (outage.overdue, outage.failed) {
@@ -390,8 +386,8 @@ fn lasted(outages: &[OutageSeen], now: i64) -> Result<Section, Problem> {
         Lasted {
             shape,
             what,
-            from: Moment::new(outage.started_at, now),
-            to: outage.ended_at.map(|at| Moment::new(at, now)),
+            from: Moment::new(outage.started_at, now, zone),
+            to: outage.ended_at.map(|at| Moment::new(at, now, zone)),
             length: if is_known { length } else { String::new() },
             how,
         }
