@@ -64,6 +64,11 @@ async fn a_service_is_paused_and_resumed_by_its_name() {
     assert!(table.contains("backup one"), "{table}");
     said(&desk.run(&["resume", "backup one"]).await);
     assert_eq!(said(&desk.run(&["list", "--status", "paused"]).await), "no services\n");
+    // Addresses lose such a segment, unless it is written so that they do not.
+    said(&desk.run(&["ping", "..", "--frequency", "1D"]).await);
+    assert_eq!(said(&desk.run(&["pause", ".."]).await), "\"..\" is paused\n");
+    let why = said(&desk.run(&["why", ".."]).await);
+    assert!(why.contains("\"..\" is paused"), "{why}");
     let unknown = desk.run(&["pause", "nobody"]).await;
     assert_eq!(unknown.status.code(), Some(1));
     assert!(

@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 
 use super::client::{Monitor, MonitorArgs, Outcome};
-use crate::core::name::Name;
+use crate::core::name::{Name, segment};
 
 /// What is to be done to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub async fn steer(steer: &Steer) -> bool {
         Verb::Pause => ("pause", "paused"),
         Verb::Resume => ("resume", "expected again"),
     };
-    let segment = utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC);
+    let segment = utf8_percent_encode(&segment(name.as_str()), NON_ALPHANUMERIC).to_string();
     let target = format!("api/v1/services/{segment}/{word}");
     let outcome = monitor.send(Method::POST, &target, None, monitor.timeout).await;
     let name = name.as_str();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::{Monitor, MonitorArgs};
 use super::sink::escaped;
-use crate::core::name::Name;
+use crate::core::name::{Name, segment};
 
 #[allow(clippy::doc_markdown, reason = "these are the words of --help, where backticks would show")]
 /// Say why an alert came, or did not
@@ -36,7 +36,7 @@ impl WhyArgs {
             .map_err(|error| format!("the name {:?} {error}", self.name))?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let at = self.at.as_deref().map(|at| format!("?at={}", encoded(at))).unwrap_or_default();
-        let target = format!("api/v1/services/{}/why{at}", encoded(name.as_str()));
+        let target = format!("api/v1/services/{}/why{at}", encoded(&segment(name.as_str())));
         Ok(Why { target, json: self.json, monitor: self.monitor.resolve()? })
     }
 }

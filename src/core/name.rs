@@ -1,8 +1,27 @@
 //! The name of a service.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::limits::NAME_BYTES_MAX;
+
+/// Stands before the names `.` and `..` where they are a segment of a path: browsers and other programs resolve such
+/// segments, percent-encoded or not, before they ask for anything (the URL Standard's "double-dot URL path segment"). No
+/// name has this character.
+const DOTS_MARK: char = '\u{1f}';
+
+/// A name as a segment of a path, to be percent-encoded.
+pub fn segment(name: &str) -> Cow<'_, str> {
+    match name {
+        "." | ".." => Cow::Owned(format!("{DOTS_MARK}{name}")),
+        _ => Cow::Borrowed(name),
+    }
+}
+
+/// What a segment, percent-decoded, stands for.
+pub fn of_segment(text: &str) -> &str {
+    text.strip_prefix(DOTS_MARK).filter(|rest| matches!(*rest, "." | "..")).unwrap_or(text)
+}
 
 /// A service's name: 1 to 255 bytes of UTF-8 without control characters (Unicode category Cc).
 ///
@@ -61,6 +80,15 @@ pub enum NameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_leads_back_to_its_name_and_is_never_one_that_addresses_lose() {
+        for name in ["a", "..", ".", "...", "a/b", "%2e%2e"] {
+            assert_eq!(of_segment(&segment(name)), name);
+            assert!(!matches!(&*segment(name), "." | ".."));
+        }
+        assert_eq!(of_segment("\u{1f}a"), "\u{1f}a", "it stands before nothing else");
+    }
 
     #[test]
     fn spaces_slashes_and_emoji_are_fine() {

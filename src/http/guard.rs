@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::caller::{self, Caller};
 use super::pages::session::{self, Visitor};
 use super::pages::{self, encoded, see_other};
-use super::problem::{Problem, shown};
+use super::problem::{NOTHING_READ, NOTHING_STORED, Problem, Said, shown};
 use super::routes::Access;
 use super::{Api, body, primary};
 use crate::config::KeyKind;
@@ -51,7 +51,7 @@ async fn admitted(api: &Api, access: Access, mut request: Request, next: Next) -
             if access.writes {
                 primary::after(response, guard, was_replayed).await
             } else {
-                response
+                explained(api, response).await
             }
         }
         Err(problem) => {
@@ -82,12 +82,15 @@ async fn admit_to_page(api: &Api, access: Access, mut request: Request, next: Ne
             let response = if access.writes {
                 primary::after(response, guard, was_replayed).await
             } else {
-                response
+                explained(api, response).await
             };
             (response, new_cookie)
         }
-        Err(Problem::NoKey(_)) if wants_html && asks => {
-            return see_other(&format!("/login?next={}", encoded(&path)));
+        Err(Problem::NoKey(_)) if wants_html => {
+            drop(body::discard(request.into_body()).await);
+            // A form whose session has ended changes nothing: its page is where to go on after the login.
+            let back = if asks { &path } else { page_of(&path) };
+            return see_other(&format!("/login?next={}", encoded(back)));
         }
         Err(problem) => {
             drop(body::discard(request.into_body()).await);
@@ -101,6 +104,27 @@ async fn admit_to_page(api: &Api, access: Access, mut request: Request, next: Ne
         response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     }
     response
+}
+
+/// The page on which the form is that leads to `path`.
+fn page_of(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((page, _)) if page.starts_with("/services/") => page,
+        _ if path.starts_with("/alerts/") => "/alerts",
+        _ => "/",
+    }
+}
+
+/// The answer to a read, which says of what could not be read that the schema is another where that is so: a replica may
+/// run the newer program before the primary does.
+async fn explained(api: &Api, response: Response) -> Response {
+    let said = response.extensions().get::<Said>();
+    if !said.is_some_and(|Said(said)| said == NOTHING_READ || said == NOTHING_STORED) {
+        return response;
+    }
+    let schema = api.0.store.schema().await.ok();
+    let detail = schema.and_then(|schema| schema.difference());
+    Problem::Unavailable(detail.unwrap_or_else(|| NOTHING_READ.to_owned())).into_response()
 }
 
 /// Who looks at a page, if it may.

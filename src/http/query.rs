@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Problem, shown};
+use crate::core::name;
 
 /// The parameters of a query, each at most once as far as they are known here.
 pub(super) struct Query<'a> {
@@ -40,7 +41,8 @@ impl<'a> Query<'a> {
 /// The last segment of `path`, which stands for `what`.
 pub(super) fn last_segment(path: &str, what: &str) -> Result<String, Problem> {
     let segment = path.rsplit('/').next().unwrap_or_default();
-    decoded(segment).ok_or_else(|| not_text(what, segment))
+    let text = decoded(segment).ok_or_else(|| not_text(what, segment))?;
+    Ok(name::of_segment(&text).to_owned())
 }
 
 /// The segment before the last one, which stands for the service's name.

@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::config::{AlertFormat, Destination};
 use crate::core::alert::Alert;
+use crate::core::name::segment;
 
 /// How alerts speak of times and places.
 #[derive(Clone, Debug)]
@@ -32,7 +33,10 @@ impl Presentation {
     /// The page of the alert's service.
     fn link(&self, alert: &Alert) -> Option<Url> {
         let mut link = self.base_url.clone()?;
-        link.path_segments_mut().ok()?.pop_if_empty().extend(["services", alert.service.as_str()]);
+        link.path_segments_mut()
+            .ok()?
+            .pop_if_empty()
+            .extend(["services", &segment(alert.service.as_str())]);
         Some(link)
     }
 }

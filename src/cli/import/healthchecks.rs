@@ -169,10 +169,6 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn name_of(text: &str) -> Result<Name, String> {
-    // Addresses are written without such segments.
-    if matches!(text, "." | "..") {
-        return Err("no address leads to this name: rename it".to_owned());
-    }
     Name::parse(text).map_err(|error| format!("its name {error}"))
 }
 
@@ -309,7 +305,6 @@ mod tests {
         insta::assert_snapshot!(check("timeout", json!(null)), @r#""a" is left out: it has neither a timeout nor a schedule"#);
         insta::assert_snapshot!(check("name", json!("ä".repeat(128))), @r#""ääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää"… is left out: its name is 256 bytes long: a name has 1 to 255 bytes"#);
         insta::assert_snapshot!(check("name", json!("a\nb")), @r#""a\nb" is left out: its name has a control character: a name is UTF-8 text without line breaks, tabs and the like"#);
-        insta::assert_snapshot!(check("name", json!("..")), @r#"".." is left out: no address leads to this name: rename it"#);
         insta::assert_snapshot!(check("name", json!("")), @r#""" is left out: its name is empty: a name has 1 to 255 bytes"#);
         insta::assert_snapshot!(check("name", json!(3)), @"check 1 is left out: invalid type: integer `3`, expected a string");
         let mut check = json!({ "name": "a", "schedule": "0 2 * * *", "tz": "Mars/Base" });

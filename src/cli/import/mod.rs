@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::client::{Monitor, MonitorArgs, Outcome};
 use crate::core::limits::{IMPORT_BYTES_MAX, IMPORT_PAUSE_MS, IMPORT_TRIES_MAX};
+use crate::core::name::segment;
 
 /// How standard input is written.
 const STDIN: &str = "-";
@@ -151,7 +152,10 @@ async fn declare(monitor: &Monitor, service: &Declared, slug: Option<&str>) -> O
 }
 
 fn path(service: &Declared) -> String {
-    format!("api/v1/services/{}", utf8_percent_encode(service.name.as_str(), NON_ALPHANUMERIC))
+    format!(
+        "api/v1/services/{}",
+        utf8_percent_encode(&segment(service.name.as_str()), NON_ALPHANUMERIC)
+    )
 }
 
 /// Asks, and again where the monitor cannot do it just now.

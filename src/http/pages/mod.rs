@@ -33,6 +33,7 @@ use url::Url;
 use super::problem::{Problem, Said};
 use crate::config::Keys;
 use crate::core::alert::Route;
+use crate::core::name::segment;
 use session::Visitor;
 
 /// Scripts, styles and images are ours and separate files, forms lead here, and no other site may frame a page.
@@ -136,7 +137,7 @@ impl Frame {
 
 /// The path of a service's page.
 pub(super) fn service_path(name: &str) -> String {
-    format!("/services/{}", utf8_percent_encode(name, SEGMENT))
+    format!("/services/{}", utf8_percent_encode(&segment(name), SEGMENT))
 }
 
 /// A value as part of a query.
