@@ -422,13 +422,13 @@ async fn of_more_services_than_are_all_looked_at_the_indexes_tell_the_same() {
     house.sweep_at(TEN + 1).await;
     house
         .edit(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5100)
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10100)
              INSERT INTO services (name, frequency, last_ping, last_success, expected, deadline)
              SELECT printf('zz-%05d', i), 86400, 1795600800, 1795600800, 1795687200 + i, 1795687200 + i FROM n",
         )
         .await;
     let page = visit(&house, "/", "").await;
-    assert_eq!(page.headline(), "1 overdue, 1 failed, 1 late, 5103 up");
+    assert_eq!(page.headline(), "1 overdue, 1 failed, 1 late, 10,103 up");
     let rows = page.rows();
     assert_eq!(rows.len(), 50);
     // What is due next is told by its deadline alone here, and no names fold.
@@ -445,7 +445,7 @@ async fn of_more_services_than_are_all_looked_at_the_indexes_tell_the_same() {
     let next = page.text.split("\" rel=\"next\"").next().unwrap();
     let next = next.rsplit("href=\"").next().unwrap().to_owned();
     assert_eq!(visit(&house, &next, "").await.rows()[0], "zz-00045");
-    house.edit("DELETE FROM services WHERE name GLOB 'zz-*' AND name > 'zz-05090'").await;
+    house.edit("DELETE FROM services WHERE name GLOB 'zz-*' AND name > 'zz-10090'").await;
     house.edit("UPDATE services SET paused = 1, deadline = NULL WHERE name GLOB 'zz-*'").await;
     let page = visit(&house, "/", "").await;
     assert_eq!(page.rows()[6..9], ["declared", "asleep", "zz-00001"]);

@@ -279,3 +279,34 @@ async fn only_the_primarys_heart_beats() {
     receiver.next().await;
     assert!(receiver.rest().is_empty());
 }
+
+#[tokio::test]
+async fn a_replica_with_an_older_schema_serves_what_it_can_and_says_why_it_cannot_serve_the_rest() {
+    let house = house(replica_of("b")).await;
+    let answer = house.get("/").await;
+    assert_eq!(answer.detail(), "there is no database yet: the primary makes it");
+    house.hear(Role::Primary);
+    house.ping("name=a&frequency=1h").await;
+    house
+        .edit(
+            "DROP INDEX services_failed; DROP INDEX services_late; DROP INDEX services_paused;
+             DROP INDEX services_running; DROP INDEX services_unheard;
+             DELETE FROM _sqlx_migrations WHERE version > 4",
+        )
+        .await;
+    house.hear_of("b");
+    let (_, page) = house.text(House::request("GET", "/")).await;
+    assert!(page.contains("data-name=\"a\""), "{page}");
+    house
+        .edit(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+             INSERT INTO services (name, frequency, last_ping, last_success, expected, deadline)
+             SELECT printf('z%05d', i), 86400, 1795600800, 1795600800, 1795687200, 1795687200 FROM n",
+        )
+        .await;
+    let answer = house.get("/").await;
+    assert_eq!(answer.status, 503);
+    let said = "the schema has version 4 and this program knows ";
+    assert!(answer.detail().starts_with(said), "{answer:?}");
+    assert_eq!(house.get("/api/v1/services?limit=1").await.json["services"][0]["name"], "a");
+}

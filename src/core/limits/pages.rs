@@ -45,7 +45,7 @@ pub const BACK_BYTES_MAX: usize = 2048;
 pub const PAGE_ROWS: usize = 50;
 
 /// Services of which all are looked at for their order, their numbers and the folds of their names; of more, indexes tell.
-pub const OUTLINE_SERVICES_MAX: usize = 5000;
+pub const OUTLINE_SERVICES_MAX: usize = 10_000;
 
 /// Services that a search finds; of more, the first found are shown.
 pub const SEARCH_FOUND_MAX: usize = 1000;
@@ -74,8 +74,8 @@ pub const LIVE_PAGES_MAX: usize = 256;
 /// How often the database is asked whether it has changed, while somebody watches.
 pub const LIVE_POLL_MS: u64 = 100;
 
-/// The time between two updates of a page that is watched.
-pub const LIVE_UPDATE_MS: u64 = 1000;
+/// The time between two updates of a page that is watched. With the poll above and a read a ping shows within a second.
+pub const LIVE_UPDATE_MS: u64 = 750;
 
 /// How long a page that is watched goes without being looked at afresh: time alone changes some things.
 pub const LIVE_REFRESH_SECONDS_MAX: i64 = 5;

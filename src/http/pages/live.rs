@@ -79,8 +79,8 @@ pub(super) fn beats(api: &Api) -> watch::Receiver<Beat> {
     receiver
 }
 
-/// Beats every second, and at once when the database has changed and nothing was told of for a second; until nobody
-/// watches any more.
+/// Beats every [`LIVE_UPDATE_MS`], and at once when the database has changed and nothing was told of for so long; until
+/// nobody watches any more.
 async fn watch_database(api: Api) {
     let closing = api.0.pages.outlook.closing.clone();
     let mut witness = api.0.store.witness();
