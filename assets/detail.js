@@ -48,7 +48,7 @@
   }
   setInterval(() => { for (const [id, html] of [...waiting]) put(id, html); }, 1000);
 
-  // The page follows its service. A connection that is lost is said, and asked for again by the browser.
+  // The page follows its service. A connection that is lost is said, and asked for again.
   if (live && live.dataset.events) {
     const asked = new URLSearchParams(location.search);
     const lost = document.createElement("p");
@@ -58,24 +58,49 @@
     lost.hidden = true;
     document.body.append(lost);
     let pause = 2000;
+    let source = null;
+    let heardAt = Date.now();
+    // A form leads elsewhere, and news that come meanwhile would keep the browser here.
+    let isLeaving = false;
+    document.addEventListener("submit", () => { isLeaving = true; });
+    addEventListener("pageshow", () => { isLeaving = false; });
+    const heard = () => { heardAt = Date.now(); lost.hidden = true; pause = 2000; };
     const listen = () => {
-      const source = new EventSource(live.dataset.events);
-      source.addEventListener("open", () => { lost.hidden = true; pause = 2000; });
+      if (source) source.close();
+      source = new EventSource(live.dataset.events);
+      source.addEventListener("open", heard);
+      source.addEventListener("pulse", heard);
       source.addEventListener("section", event => {
         const { id, html } = JSON.parse(event.data);
         // Who reads older pings, or asks about another time, is left to it.
         if (!(asked.has("pings") && id === "pings") && !(asked.has("at") && id === "why")) put(id, html);
       });
-      source.addEventListener("gone", () => { source.close(); location.reload(); });
+      source.addEventListener("gone", () => { source.close(); if (!isLeaving) location.reload(); });
       source.addEventListener("error", () => {
         lost.hidden = false;
         if (source.readyState !== EventSource.CLOSED) return;
         // What was refused is not asked for again by itself.
-        setTimeout(listen, pause);
+        setTimeout(again, pause);
         pause = Math.min(pause * 2, 30000);
       });
-      addEventListener("pagehide", () => source.close(), { once: true });
     };
+    const again = async () => {
+      try {
+        const { status } = await fetch(live.dataset.events, { method: "HEAD" });
+        // The session is over: the page itself leads to the login.
+        if (status === 401 || status === 403) return location.reload();
+      } catch { /* Nobody is there yet. */ }
+      listen();
+    };
+    setInterval(() => {
+      // A connection that says nothing is as good as lost.
+      const silence = Date.now() - heardAt;
+      if (silence > 5000) lost.hidden = false;
+      if (silence > 15000 && source.readyState === EventSource.OPEN) { heardAt = Date.now(); listen(); }
+    }, 1000);
+    addEventListener("pagehide", () => source.close());
+    // A page that the browser had kept is live again.
+    addEventListener("pageshow", event => { if (event.persisted) listen(); });
     listen();
   }
 }

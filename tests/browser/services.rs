@@ -89,3 +89,22 @@ async fn a_name_that_is_markup_is_shown_and_never_run() {
     assert!(browser.client.get_alert_text().await.is_err(), "nothing asks for attention");
     browser.leave(&server).await;
 }
+
+#[tokio::test]
+async fn a_page_of_a_service_says_that_nothing_comes_any_more_and_goes_on_once_it_does() {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), None).await;
+    assert_eq!(server.get("/ping?name=job&frequency=1h").await.status, 200);
+    browser.open(&server, "/services/job").await;
+    let lost = "document.querySelector('.lost')";
+    browser.until(&format!("{lost}?.hidden")).await;
+    // Its connections stay open, and say nothing.
+    server.signal("STOP");
+    browser.until(&format!("{lost}.checkVisibility()")).await;
+    server.signal("CONT");
+    browser.until(&format!("{lost}.hidden")).await;
+    assert_eq!(server.get("/ping/job/fail").await.status, 200);
+    browser.until("document.title === '▲ job'").await;
+    browser.leave(&server).await;
+}

@@ -112,6 +112,8 @@ async fn tell(api: &Api, name: &Name, visitor: &Visitor, sender: &Sending) -> Op
                 send(section, &mut told, sender).await?;
             }
         }
+        // By which the page knows that its connection lives.
+        sender.send(Ok(Event::default().event("pulse").data("-"))).await.ok()?;
         beats.changed().await.ok()?;
     }
 }
