@@ -318,7 +318,7 @@ fn history_cursor(text: &str) -> Result<History, Problem> {
 /// What an owner writes of a service. A field that is left out and one that is null are not the same: null clears.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = ServiceWritten)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "an object")]
 #[expect(clippy::option_option, reason = "what is left out and what is null are not the same")]
 pub(super) struct Written {
     #[schema(schema_with = words::optional_duration)]
@@ -397,6 +397,9 @@ async fn written(request: Request) -> Result<Written, Problem> {
             "the body is not what is expected: {error}; use JSON like {{\"frequency\":\"1D\",\"grace\":\"1h\"}}"
         ))
     };
+    if bytes.trim_ascii().is_empty() {
+        return Err(wrong(&"it is empty"));
+    }
     // A list would be taken for the fields in their order.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(wrong(&"it is a list"));
