@@ -77,6 +77,10 @@ impl Cron {
     /// The first occurrence after the second `after`. Beyond the calendar it is the calendar's end.
     pub fn next(&self, after: i64) -> i64 {
         let Ok(instant) = Timestamp::from_second(after) else { return TIME_SECONDS_MAX };
+        // The library would look at every hour of thousands of years.
+        if !self.pattern.has_a_time {
+            return TIME_SECONDS_MAX;
+        }
         let mut local = self.zone.zone.to_datetime(instant);
         // Where the clock is put back, the wall clock walks through times whose first instant has passed already.
         for _ in 0..CRON_STEPS_MAX {
@@ -124,6 +128,8 @@ impl Cron {
 pub struct CronPattern {
     text: String,
     expression: Arc<Expression>,
+    /// Whether any time of the day matches.
+    has_a_time: bool,
 }
 
 impl PartialEq for CronPattern {
@@ -151,7 +157,11 @@ impl CronPattern {
         let parser = parser();
         let expression =
             parser.parse(&text).map_err(|_| CronError::Field { why: reason(&fields, parser) })?;
-        let pattern = Self { text, expression: Arc::new(expression) };
+        // A lone comma is a list of nothing to the library.
+        if !has_a_time(&expression) {
+            return Err(CronError::Field { why: reason(&fields, parser) });
+        }
+        let pattern = Self { text, expression: Arc::new(expression), has_a_time: true };
         if pattern.has_a_day() { Ok(pattern) } else { Err(CronError::Never) }
     }
 
@@ -177,13 +187,21 @@ impl CronPattern {
             && text.split_ascii_whitespace().count() == 5
             && !text.contains('@');
         let expression = is_right.then(|| parser().parse(text).ok()).flatten()?;
-        Some(Self { text: text.to_owned(), expression: Arc::new(expression) })
+        let has_a_time = has_a_time(&expression);
+        Some(Self { text: text.to_owned(), expression: Arc::new(expression), has_a_time })
     }
 
     /// The expression as it was given, its fields separated by one space.
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+/// Whether a minute and an hour match.
+fn has_a_time(expression: &Expression) -> bool {
+    let pattern = &expression.pattern;
+    (0..60).any(|minute| pattern.minute_match(minute).unwrap_or(false))
+        && (0..24).any(|hour| pattern.hour_match(hour).unwrap_or(false))
 }
 
 /// The library's word for a day of the week.
@@ -275,7 +293,7 @@ fn reason(fields: &[&str], parser: CronParser) -> String {
     let is_wrong = |index: usize, field: &str| {
         let mut alone = ["*"; 5];
         alone[index] = field;
-        parser.parse(&alone.join(" ")).is_err()
+        parser.parse(&alone.join(" ")).map_or(true, |expression| !has_a_time(&expression))
     };
     let wrong =
         FIELDS.iter().zip(fields).enumerate().find(|(index, (_, field))| is_wrong(*index, field));
@@ -312,8 +330,17 @@ mod tests {
 
     #[test]
     fn an_expression_by_hand_that_never_occurs_is_due_at_the_end_of_the_calendar() {
-        let pattern = CronPattern::stored("0 0 31 2 *").unwrap();
-        let cron = Cron { pattern, zone: Zone::utc() };
-        assert_eq!(cron.next(1_795_600_800), TIME_SECONDS_MAX);
+        for text in ["0 0 31 2 *", ", * * * *", "* ,, * * *"] {
+            let pattern = CronPattern::stored(text).unwrap();
+            let cron = Cron { pattern, zone: Zone::utc() };
+            assert_eq!(cron.next(1_795_600_800), TIME_SECONDS_MAX, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_no_time_matches_is_refused_at_once() {
+        let sentence = |text: &str| CronPattern::parse(text).unwrap_err().to_string();
+        insta::assert_snapshot!(sentence(", * * * *"), @r#"is not a cron expression: its minute "," cannot be read, use 0 to 59, *, lists, ranges and steps"#);
+        insta::assert_snapshot!(sentence("5 ,, * * *"), @r#"is not a cron expression: its hour ",," cannot be read, use 0 to 23, *, lists, ranges and steps"#);
     }
 }
