@@ -1,0 +1,7 @@
+//! See `properties::dialects`.
+#![no_main]
+
+#[path = "../../tests/properties/mod.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| properties::dialects(input));
