@@ -1,9 +1,11 @@
 //! Every bound of the program in one place, with its unit in its name.
 
 mod commands;
+mod connections;
 mod pages;
 
 pub use commands::*;
+pub use connections::*;
 pub use pages::*;
 
 /// Seconds in one week, the largest unit a duration can have.
@@ -73,6 +75,9 @@ pub const ECHO_CHARS_MAX: usize = 80;
 /// The largest body of a ping: 1 MB.
 pub const BODY_BYTES_MAX: usize = 1_000_000;
 
+/// The largest body that declares a service: the longest description and twenty aliases, every character escaped, and room.
+pub const DECLARATION_BYTES_MAX: usize = 64 * 1024;
+
 /// What is still read and thrown away of a body over its limit, so that the caller gets to read the answer.
 pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 
@@ -91,10 +96,10 @@ pub const BODY_SECONDS_MAX: u64 = 20;
 /// How long a caller may take to send a request's head, and how long an idle connection is kept.
 pub const HEAD_SECONDS_MAX: u64 = 15;
 
-/// The largest head (request line and headers) of a request.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The largest head (request line and headers) of a request: every connection may have one in memory.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Connections served at a time; more wait in the listen backlog.
+/// Connections served at a time; for one more, those make room that wait for their callers.
 pub const CONNECTIONS_MAX: usize = 8192;
 
 /// Commands that may wait for the writer; one more is answered 503.

@@ -175,6 +175,7 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&apos;"),
             '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
             c if c.is_control() => safe.push('\u{fffd}'),
             c => safe.push(c),

@@ -1,6 +1,6 @@
 //! Who calls: from which address, and with which key.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::{Extensions, HeaderMap};
 
@@ -33,6 +33,14 @@ pub(super) fn address(
     });
     let address = passed_on.or_else(|| extensions.get::<Peer>().map(|peer| peer.0));
     address.map(|address: IpAddr| address.to_canonical())
+}
+
+/// Who has one IPv6 address has the 2⁶⁴ beside it too.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 #[cfg(test)]

@@ -198,10 +198,13 @@ pub(super) fn refuse_proxied(headers: &HeaderMap, uri: &Uri) -> Result<(), Probl
 
 /// Refuses to write for a page of another site: its visitors' browsers would be its hands.
 fn refuse_strangers_pages(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-        return Err(Problem::Forbidden(
-            "a page of another site may not do this (Sec-Fetch-Site: cross-site)".to_owned(),
-        ));
+    // A neighbour under the same domain, or at another port, is a stranger too.
+    let strange = ["cross-site", "same-site"];
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    if let Some(site) = site.filter(|site| strange.contains(site)) {
+        return Err(Problem::Forbidden(format!(
+            "a page of another site may not do this (Sec-Fetch-Site: {site})"
+        )));
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();

@@ -1,11 +1,12 @@
 //! Keys: which one a caller shows, whether it allows what is asked, and how many wrong ones an address may show.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, Uri, header};
 
+use super::caller::network;
 use super::problem::Problem;
 use super::query::Query;
 use crate::config::{Key, KeyKind, Keys};
@@ -238,14 +239,6 @@ impl WrongKeys {
         } else {
             Err(minute.since + WRONG_KEYS_SECONDS - now)
         }
-    }
-}
-
-/// Who has one IPv6 address has the 2⁶⁴ beside it too.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

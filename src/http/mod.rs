@@ -13,6 +13,7 @@ mod metrics;
 mod openapi;
 mod pages;
 mod ping;
+mod places;
 mod primary;
 mod problem;
 mod query;
@@ -22,6 +23,7 @@ mod server;
 mod services;
 mod sink;
 mod why;
+mod wire;
 
 use std::sync::Arc;
 

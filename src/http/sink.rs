@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 
 use super::body;
 use super::problem::Problem;
+use crate::core::limits::BODY_BYTES_MAX;
 
 /// What was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub fn sink(status: u16, take: impl Fn(Received) + Send + Sync + 'static) -> Rou
         let take = Arc::clone(&take);
         async move {
             let (head, body) = request.into_parts();
-            let body = body::read(body).await?;
+            let body = body::whole(body, BODY_BYTES_MAX, "an alert").await?;
             take(Received {
                 method: head.method.to_string(),
                 uri: head.uri.to_string(),

@@ -7,9 +7,11 @@ mod said;
 mod shapes;
 pub(super) mod words;
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use said::{Answer, Said};
 use utoipa::openapi::path::{Operation, OperationBuilder};
@@ -28,9 +30,19 @@ use super::routes::{self, Access, Route};
 use super::{Api, alerts, health, services};
 use crate::config::KeyKind;
 
+/// Written once, without keys and with them: whoever does not read it holds no copy of its own.
+static WRITTEN: LazyLock<[Bytes; 2]> = LazyLock::new(|| {
+    [false, true].map(|has_keys| {
+        let text = document(has_keys).to_json().expect("what was built of texts can be written");
+        Bytes::from(text)
+    })
+});
+
 /// `GET /openapi.json`
 pub(super) async fn openapi(State(api): State<Api>) -> Response {
-    no_store(Json(document(api.0.door.has_keys())).into_response())
+    let text = WRITTEN[usize::from(api.0.door.has_keys())].clone();
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    no_store((kind, text).into_response())
 }
 
 /// The description of every route; `has_keys` says whether keys are asked for.

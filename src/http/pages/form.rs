@@ -19,12 +19,7 @@ pub(super) struct Form(String);
 impl Form {
     /// The fields of a request's body, in the syntax of a query.
     pub(super) async fn read(request: Request) -> Result<Self, Problem> {
-        let bytes = body::read(request.into_body()).await?;
-        if bytes.len() > FORM_BYTES_MAX {
-            return Err(Problem::BodyTooLarge(format!(
-                "a form has at most {FORM_BYTES_MAX} bytes"
-            )));
-        }
+        let bytes = body::whole(request.into_body(), FORM_BYTES_MAX, "a form").await?;
         String::from_utf8(bytes).map(Self).map_err(|_| {
             Problem::BadRequest("the form is not UTF-8: send it as browsers do".to_owned())
         })
