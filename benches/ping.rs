@@ -2,38 +2,44 @@
 //!
 //! `/healthz`, which asks nothing of the store, is the measure of everything else: client and server share the machine,
 //! so only numbers of one run compare. The rounds of all kinds alternate, so that a slow minute of the machine slows
-//! every kind alike.
+//! every kind alike, and a ratio is the median of the rounds' ratios. What the server takes of the processors for a
+//! request hardly depends on its neighbours.
+//!
+//! Behind `cargo bench --bench ping --`: `--services 1000000` (5000), `--connections 1,16,64` (1,64,256), `--requests
+//! healthz,any,one,delete` (all of them), `--durability relaxed` (full), `--rounds 5` (3), `--threads 2` of the client
+//! (1), `--program PATH` of another build to be measured, `--out FILE` to append the figures to.
 
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 #[path = "support/mod.rs"]
 mod support;
 
-use std::cell::Cell;
-use std::io::Write as _;
-use std::net::SocketAddr;
-use std::ops::Range;
-use std::path::Path;
-use std::rc::Rc;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
-use support::{Connection, Server, nanoseconds, percentile_us};
-use tokio::task::{JoinSet, LocalSet};
+use support::figures::Flags;
+use support::load::{Outcome, Requests, What, load, per_second, prepare};
+use support::server::Server;
+use support::{filled, nanoseconds, runtime};
 
-/// Kinds of `/ping` go to so many services.
+/// Kinds of `/ping` go to so many services, unless told otherwise.
 const SERVICES: usize = 5000;
 const CONNECTIONS: [usize; 3] = [1, 64, 256];
 const ROUNDS: usize = 3;
+/// More services than that are not pinged into being.
+const SERVICES_MADE_MAX: usize = 10_000;
 const ROUND: Duration = Duration::from_secs(2);
+/// How long the bare disk is asked in each round.
+const BARE_ROUND: Duration = Duration::from_millis(500);
 /// Connections that make services outside of the measured time.
 const MAKERS: usize = 64;
 /// Services to delete for each ping to any service, so that they do not run out. Not many more: the larger the
 /// table, the farther apart lie the rows that share a transaction.
 const DOOMED_PER_PING: f64 = 1.3;
-const DURABILITY: &str = "full";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -46,159 +52,79 @@ enum Kind {
 impl Kind {
     const ALL: [Self; 4] = [Self::Healthz, Self::PingAny, Self::PingOne, Self::Delete];
 
-    fn label(self, doomed: usize) -> String {
+    /// What flags and figures call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Healthz => "healthz",
+            Self::PingAny => "any",
+            Self::PingOne => "one",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn label(self, services: usize, doomed: usize) -> String {
         match self {
             Self::Healthz => "GET /healthz".to_owned(),
-            Self::PingAny => format!("GET /ping, any of {SERVICES} names"),
+            Self::PingAny => format!("GET /ping, any of {services} names"),
             Self::PingOne => "GET /ping, one name".to_owned(),
             Self::Delete => format!("DELETE /ping/NAME, of {doomed} names"),
         }
     }
 }
 
-/// What a connection sends.
-#[derive(Clone, Copy)]
-enum What {
-    Healthz,
-    PingAny,
-    PingOne,
-    /// The first ping of the service of each number, under this prefix.
-    Make(&'static str),
-    Delete(&'static str),
+/// What is to be measured.
+struct Options {
+    services: usize,
+    connections: Vec<usize>,
+    kinds: Vec<Kind>,
+    rounds: usize,
+    threads: usize,
+    durability: String,
+    program: PathBuf,
+    flags: Flags,
 }
 
-/// What a connection sends, once for each number, unless its time is over before.
-struct Requests {
-    what: What,
-    numbers: Range<usize>,
-}
-
-impl Requests {
-    /// Writes the next one; `false` if there is none.
-    fn next(&mut self, head: &mut Vec<u8>) -> bool {
-        let Some(number) = self.numbers.next() else { return false };
-        head.clear();
-        let written = match self.what {
-            What::Healthz => write!(head, "GET /healthz"),
-            What::PingAny => {
-                write!(head, "GET /ping?name=svc-{}&frequency=10m", fastrand::usize(..SERVICES))
-            }
-            What::PingOne => write!(head, "GET /ping?name=one&frequency=10m"),
-            What::Make(prefix) => write!(head, "GET /ping?name={prefix}-{number}&frequency=10m"),
-            What::Delete(prefix) => write!(head, "DELETE /ping/{prefix}-{number}"),
-        };
-        written.and_then(|()| write!(head, " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")).is_ok()
-    }
-
-    /// As many as fit into the time, on each connection.
-    fn endless(what: What, connections: usize) -> Vec<Self> {
-        (0..connections).map(|_| Self { what, numbers: 0..usize::MAX }).collect()
-    }
-
-    /// One for each number, shared among the connections.
-    fn numbered(what: What, numbers: &Range<usize>, connections: usize) -> Vec<Self> {
-        let each = numbers.len().div_ceil(connections);
-        let place = |connection: usize| (numbers.start + connection * each).min(numbers.end);
-        (0..connections)
-            .map(|connection| Self { what, numbers: place(connection)..place(connection + 1) })
-            .collect()
+impl Options {
+    fn read() -> Option<Self> {
+        let flags = Flags::read(&[
+            "services",
+            "connections",
+            "requests",
+            "rounds",
+            "threads",
+            "durability",
+        ])?;
+        let all = Kind::ALL.map(Kind::name).join(",");
+        let wanted = flags.text("requests", &all);
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|kind| wanted.split(',').any(|name| name == kind.name()))
+            .collect();
+        assert_eq!(kinds.len(), wanted.split(',').count(), "--requests may name {all}");
+        assert!(kinds.contains(&Kind::Healthz), "all else is measured against healthz");
+        Some(Self {
+            services: flags.number("services", SERVICES),
+            connections: flags.numbers("connections", &CONNECTIONS),
+            kinds,
+            rounds: flags.number("rounds", ROUNDS),
+            threads: flags.number("threads", 1),
+            durability: flags.text("durability", "full").to_owned(),
+            program: flags.program(),
+            flags,
+        })
     }
 }
 
-/// What came of a round, or of all of one kind.
-#[derive(Default)]
-struct Outcome {
-    nanoseconds: Vec<u32>,
-    errors: usize,
-    /// Requests a second, one number a round.
-    rates: Vec<f64>,
-}
-
-impl Outcome {
-    fn add(&mut self, other: Self) {
-        self.nanoseconds.extend(other.nanoseconds);
-        self.errors += other.errors;
-        self.rates.extend(other.rates);
-    }
-
-    /// The median of the rounds, of requests that were served.
-    fn rate(&self) -> f64 {
-        let mut rates = self.rates.clone();
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    }
-
-    /// Of all rounds together, in microseconds.
-    fn percentile(&mut self, hundredths: usize) -> u32 {
-        percentile_us(&mut self.nanoseconds, hundredths)
-    }
-}
-
-/// Sends `requests` on a connection each, for a time or to their end. Returns what of them is left over, too.
-async fn load(
-    address: SocketAddr,
-    requests: Vec<Requests>,
-    time: Option<Duration>,
-) -> (Outcome, Vec<Requests>) {
-    let mut connections = Vec::with_capacity(requests.len());
-    for requests in requests {
-        let connection = Connection::open(address).await.expect("the server takes connections");
-        connections.push((connection, requests));
-    }
-    let over = Rc::new(Cell::new(false));
-    let (tasks, mut running) = (LocalSet::new(), JoinSet::new());
-    let start = Instant::now();
-    for (mut connection, mut requests) in connections {
-        let over = over.clone();
-        let task = async move {
-            let (mut outcome, mut head) = (Outcome::default(), Vec::with_capacity(256));
-            let mut before = Instant::now();
-            while !over.get() && time.is_none_or(|time| before - start < time) {
-                if !requests.next(&mut head) {
-                    // With one connection less, the rest of the round would measure something else.
-                    over.set(time.is_some());
-                    break;
-                }
-                let answer = connection.ask(&head).await;
-                if answer.is_err() {
-                    connection =
-                        Connection::open(address).await.expect("the server takes connections");
-                }
-                outcome.errors += usize::from(!matches!(answer, Ok(200)));
-                let after = Instant::now();
-                outcome.nanoseconds.push(nanoseconds(after - before));
-                before = after;
-            }
-            (outcome, requests)
-        };
-        running.spawn_local_on(task, &tasks);
-    }
-    let (mut all, mut rest) = (Outcome::default(), Vec::new());
-    let finish = async {
-        while let Some(done) = running.join_next().await {
-            let (outcome, requests) = done.expect("a connection does not panic");
-            all.add(outcome);
-            rest.push(requests);
-        }
-    };
-    tasks.run_until(finish).await;
-    all.rates = vec![per_second(all.nanoseconds.len() - all.errors, start.elapsed())];
-    (all, rest)
-}
-
-/// Sends all of `requests`, unmeasured. None may fail, or what is measured after it means nothing.
-async fn prepare(address: SocketAddr, requests: Vec<Requests>) {
-    let (outcome, _) = load(address, requests, None).await;
-    assert_eq!(outcome.errors, 0, "what is to be measured could not be prepared");
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn per_second(count: usize, time: Duration) -> f64 {
-    count as f64 / time.as_secs_f64()
-}
-
-/// The bare disk: transactions of one row, each on disk before the next.
+/// The bare disk: transactions of one row, each on disk before the next, by one statement.
 struct Baseline(sqlx::SqliteConnection);
+
+/// What the bare disk took: a commit, and for comparison a statement that needs no disk, which is nearly all the way to
+/// the library's thread and back.
+#[derive(Default)]
+struct Bare {
+    commit: Outcome,
+    trip: Outcome,
+}
 
 impl Baseline {
     async fn open(folder: &Path) -> Result<Self, sqlx::Error> {
@@ -216,17 +142,17 @@ impl Baseline {
         Ok(Self(connection))
     }
 
-    async fn round(&mut self) -> Result<Outcome, sqlx::Error> {
+    async fn round(&mut self) -> Result<Bare, sqlx::Error> {
+        let commit = self.repeat("INSERT INTO services VALUES ('svc-' || abs(random() % 5000), 0) ON CONFLICT DO UPDATE SET last_ping = last_ping + 1").await?;
+        Ok(Bare { commit, trip: self.repeat("SELECT 1").await? })
+    }
+
+    async fn repeat(&mut self, statement: &'static str) -> Result<Outcome, sqlx::Error> {
         let mut outcome = Outcome::default();
         let start = Instant::now();
         let mut before = start;
-        while before - start < ROUND {
-            let mut transaction = self.0.begin().await?;
-            sqlx::query("INSERT INTO services VALUES (?, 0) ON CONFLICT DO UPDATE SET last_ping = last_ping + 1")
-                .bind(format!("svc-{}", fastrand::usize(..SERVICES)))
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await?;
+        while before - start < BARE_ROUND {
+            sqlx::query(statement).execute(&mut self.0).await?;
             let after = Instant::now();
             outcome.nanoseconds.push(nanoseconds(after - before));
             before = after;
@@ -245,42 +171,59 @@ struct Measured {
     outcome: Outcome,
 }
 
-async fn measure(address: SocketAddr, baseline: &mut Baseline) -> (Vec<Measured>, Outcome) {
-    let names = (0..CONNECTIONS.len() * Kind::ALL.len()).map(|row| Measured {
-        connections: CONNECTIONS[row / Kind::ALL.len()],
-        kind: Kind::ALL[row % Kind::ALL.len()],
-        doomed: 0,
-        outcome: Outcome::default(),
-    });
-    let (mut table, mut bare) = (names.collect::<Vec<_>>(), Outcome::default());
-    for _ in 0..ROUNDS {
-        bare.add(baseline.round().await.expect("the bare database can be written"));
+/// The rounds of all kinds, one after the other and all over again.
+fn measure(server: &Server, options: &Options, baseline: &mut Baseline) -> (Vec<Measured>, Bare) {
+    let kinds = |connections: &usize| {
+        let connections = *connections;
+        let row = move |kind: &Kind| Measured {
+            connections,
+            kind: *kind,
+            doomed: 0,
+            outcome: Outcome::default(),
+        };
+        options.kinds.iter().map(row)
+    };
+    let mut table: Vec<Measured> = options.connections.iter().flat_map(kinds).collect();
+    let mut bare = Bare::default();
+    for _ in 0..options.rounds {
+        let round = runtime().block_on(baseline.round());
+        let Bare { commit, trip } = round.expect("the bare database can be written");
+        bare.commit.add(commit);
+        bare.trip.add(trip);
         let mut pings = 0.0;
-        for Measured { connections, kind, doomed, outcome } in &mut table {
-            let endless = |what| Requests::endless(what, *connections);
-            let requests = match kind {
-                Kind::Healthz => endless(What::Healthz),
-                Kind::PingAny => endless(What::PingAny),
-                Kind::PingOne => endless(What::PingOne),
-                Kind::Delete => {
-                    *doomed = enough(pings).max(*connections);
-                    let numbers = 0..*doomed;
-                    prepare(address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS))
-                        .await;
-                    Requests::numbered(What::Delete("doomed"), &numbers, *connections)
-                }
-            };
-            let (round, rest) = load(address, requests, Some(ROUND)).await;
-            if *kind == Kind::Delete {
-                prepare(address, rest).await;
-            }
-            if *kind == Kind::PingAny {
+        for row in &mut table {
+            let round = round_of(row, server, options, pings);
+            if row.kind == Kind::PingAny {
                 pings = round.rate();
             }
-            outcome.add(round);
+            row.outcome.add(round);
         }
     }
     (table, bare)
+}
+
+/// One round of one kind; `pings` a second came in the last round of those to any service.
+fn round_of(row: &mut Measured, server: &Server, options: &Options, pings: f64) -> Outcome {
+    let Measured { connections, kind, doomed, .. } = row;
+    let endless = |what| Requests::endless(what, *connections);
+    let requests = match kind {
+        Kind::Healthz => endless(What::Healthz),
+        Kind::PingAny => endless(What::PingAny(options.services)),
+        Kind::PingOne => endless(What::PingOne),
+        Kind::Delete => {
+            *doomed = enough(pings).max(*connections);
+            let numbers = 0..*doomed;
+            prepare(server.address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS));
+            Requests::numbered(What::Delete("doomed"), &numbers, *connections)
+        }
+    };
+    let before = server.cpu_us();
+    let (mut round, rest) = load(server.address, requests, options.threads, Some(ROUND));
+    round.server_cpu_us = server.cpu_us() - before;
+    if *kind == Kind::Delete {
+        prepare(server.address, rest);
+    }
+    round
 }
 
 /// Services to delete in a round in which there were so many pings a second.
@@ -293,58 +236,122 @@ fn enough(pings_per_second: f64) -> usize {
     (pings_per_second * ROUND.as_secs_f64() * DOOMED_PER_PING) as usize
 }
 
-fn print(table: &mut [Measured], bare: &mut Outcome) {
+/// What figures mean nothing without.
+fn note_machine(flags: &Flags) {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let of = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        line.trim_start_matches([' ', '\t', ':']).to_owned()
+    };
+    flags.note(&json!({
+        "bench": "machine", "cores": thread::available_parallelism().map_or(0, usize::from),
+        "processor": of(&read("/proc/cpuinfo"), "model name"), "memory": of(&read("/proc/meminfo"), "MemTotal"),
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+    }));
+}
+
+fn print(options: &Options, table: &mut [Measured], bare: &mut Bare) {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     println!(
-        "nproc {cores}, durability {DURABILITY}, {ROUNDS} rounds of {} s each",
-        ROUND.as_secs()
+        "nproc {cores}, {} services, durability {}, {} rounds of {} s each, client threads {}",
+        options.services,
+        options.durability,
+        options.rounds,
+        ROUND.as_secs(),
+        options.threads,
     );
+    let (commit, trip) = (&mut bare.commit, &mut bare.trip);
     println!(
-        "bare SQLite, one row a transaction, synchronous=FULL: {:.0}/s, p50 {} µs, p99 {} µs",
-        bare.rate(),
-        bare.percentile(50),
-        bare.percentile(99),
+        "bare SQLite, one row a commit, WAL, synchronous=FULL: {:.0}/s, p50 {} µs, p99 {} µs; of them {} µs for no statement at all",
+        commit.rate(),
+        commit.permille_us(500),
+        commit.permille_us(990),
+        trip.permille_us(500),
     );
+    options.flags.note(&json!({
+        "bench": "bare", "services": options.services, "durability": options.durability,
+        "rate": commit.rate().round(), "p50_us": commit.permille_us(500), "p99_us": commit.permille_us(990),
+        "trip_p50_us": trip.permille_us(500),
+    }));
     println!(
-        "{:>11}  {:<34}  {:>10}  {:>8}  {:>8}  {:>6}  {:>11}",
-        "connections", "request", "requests/s", "p50 µs", "p99 µs", "errors", "of /healthz",
+        "{:>11}  {:<36}  {:>10}  {:>11}  {:>8}  {:>8}  {:>8}  {:>8}  {:>6}  {:>6}  {:>6}",
+        "connections",
+        "request",
+        "requests/s",
+        "of /healthz",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
+        "max µs",
+        "CPU µs",
+        "client",
+        "errors",
     );
-    let mut healthz = 0.0;
-    for Measured { connections, kind, doomed, outcome } in table {
-        let rate = outcome.rate();
-        if *kind == Kind::Healthz {
-            healthz = rate;
+    let mut healthz = Vec::new();
+    for row in table {
+        if row.kind == Kind::Healthz {
+            healthz.clone_from(&row.outcome.rates);
         }
-        println!(
-            "{connections:>11}  {:<34}  {rate:>10.0}  {:>8}  {:>8}  {:>6}  {:>11.2}",
-            kind.label(*doomed),
-            outcome.percentile(50),
-            outcome.percentile(99),
-            outcome.errors,
-            rate / healthz,
-        );
+        print_row(options, row, &healthz);
     }
 }
 
+fn print_row(options: &Options, row: &mut Measured, healthz: &[f64]) {
+    let Measured { connections, kind, doomed, outcome } = row;
+    let (rate, ratio) = (outcome.rate(), outcome.of(healthz));
+    let [p50, p99, p999, max] = [500, 990, 999, 1000].map(|permille| outcome.permille_us(permille));
+    let (server_us, client_us) = outcome.cpu_us_each();
+    println!(
+        "{connections:>11}  {:<36}  {rate:>10.0}  {ratio:>11.2}  {p50:>8}  {p99:>8}  {p999:>8}  {max:>8}  {server_us:>6.1}  {client_us:>6.1}  {:>6}",
+        kind.label(options.services, *doomed),
+        outcome.errors,
+    );
+    options.flags.note(&json!({
+        "bench": "ping", "services": options.services, "durability": options.durability,
+        "connections": connections, "request": kind.name(), "rate": rate.round(),
+        "ratio": (ratio * 1000.0).round() / 1000.0, "mean_us": outcome.mean_us().round(), "p50_us": p50, "p99_us": p99, "p999_us": p999, "max_us": max,
+        "server_cpu_us": (server_us * 10.0).round() / 10.0, "client_cpu_us": (client_us * 10.0).round() / 10.0,
+        "errors": outcome.errors, "rates": outcome.rates.iter().map(|rate| rate.round()).collect::<Vec<_>>(),
+    }));
+}
+
+/// What one ping takes beyond its parts, where there is one connection.
+fn print_single(options: &Options, table: &mut [Measured], bare: &mut Bare) {
+    let mut p50 = |kind| {
+        let row = table.iter_mut().find(|row| row.connections == 1 && row.kind == kind)?;
+        Some(i64::from(row.outcome.permille_us(500)))
+    };
+    let (Some(healthz), Some(ping)) = (p50(Kind::Healthz), p50(Kind::PingAny)) else { return };
+    let commit = match options.durability.as_str() {
+        "full" => i64::from(bare.commit.permille_us(500)) - i64::from(bare.trip.permille_us(500)),
+        _ => 0,
+    };
+    println!(
+        "at 1 connection the median ping takes {ping} µs: {healthz} as /healthz, {commit} for a bare commit, and {} more",
+        ping - healthz - commit,
+    );
+}
+
 fn main() {
-    // `cargo test --benches` runs this too, and wants to know no more than that it compiles.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
-    }
+    let Some(options) = Options::read() else { return };
+    note_machine(&options.flags);
     // In the build folder: a temporary folder may be in memory, where an fsync costs nothing.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
-    let server = Server::start(folder.path(), &["--durability", DURABILITY]);
-    let address = server.address;
-    // One thread, so that the client takes one core at most.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the client's runtime starts");
-    let (mut table, mut bare) = runtime.block_on(async {
-        let mut baseline = Baseline::open(folder.path()).await.expect("a bare database opens");
-        prepare(address, Requests::numbered(What::Make("svc"), &(0..SERVICES), MAKERS)).await;
-        measure(address, &mut baseline).await
-    });
-    print(&mut table, &mut bare);
+    let is_filled = options.services > SERVICES_MADE_MAX;
+    if is_filled {
+        runtime().block_on(filled::make(&options.program, folder.path(), options.services));
+    }
+    let flags = ["--durability", &options.durability];
+    let server = Server::start_other(&options.program, folder.path(), &flags);
+    if !is_filled {
+        let numbers = 0..options.services;
+        prepare(server.address, Requests::numbered(What::Make("svc"), &numbers, MAKERS));
+    }
+    let baseline = runtime().block_on(Baseline::open(folder.path()));
+    let mut baseline = baseline.expect("a bare database opens");
+    let (mut table, mut bare) = measure(&server, &options, &mut baseline);
+    print(&options, &mut table, &mut bare);
+    print_single(&options, &mut table, &mut bare);
+    println!("{} kB resident at the end", server.resident_kb());
     server.stop();
 }

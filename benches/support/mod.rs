@@ -1,36 +1,51 @@
-//! What benchmarks share: the server's own process, a client that costs little, and percentiles.
+//! What benchmarks share: the server's own process, a client that costs little, percentiles, flags and the file of
+//! figures.
 
-#![allow(unreachable_pub, reason = "shared by benchmarks, each a crate of its own")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    unused_imports,
+    reason = "shared by benchmarks, each a crate of its own that uses some of it"
+)]
+
+pub mod figures;
+pub mod filled;
+pub mod load;
+pub mod receiver;
+pub mod server;
 
 use std::future::poll_fn;
-use std::io::{BufRead as _, BufReader};
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
-const SECONDS_TO_STOP: u64 = 10;
+/// The longest answer that is read: a page of metrics of 5,000 services has about a megabyte.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A keep-alive connection that costs little: one buffer each way, no parser but for what is needed.
 pub struct Connection {
     stream: TcpStream,
-    buffer: Box<[u8; 4096]>,
+    buffer: Vec<u8>,
 }
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Box::new([0; 4096]) })
+        Ok(Self { stream, buffer: vec![0; 4096] })
     }
 
     /// Sends a request, reads its answer to the end, and returns the status.
-    pub async fn ask(&mut self, mut request: &[u8]) -> io::Result<u16> {
+    pub async fn ask(&mut self, request: &[u8]) -> io::Result<u16> {
+        self.ask_for_bytes(request).await.map(|(status, _)| status)
+    }
+
+    /// The same, with the answer's length.
+    pub async fn ask_for_bytes(&mut self, mut request: &[u8]) -> io::Result<(u16, usize)> {
         while !request.is_empty() {
             match self.stream.try_write(request) {
                 Ok(sent) => request = &request[sent..],
@@ -40,20 +55,27 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        let mut filled = 0;
+        let (mut filled, mut expected) = (0, None);
         loop {
+            if filled == self.buffer.len() {
+                if filled >= ANSWER_BYTES_MAX {
+                    return Err(io::Error::other("the answer is too long"));
+                }
+                self.buffer.resize(filled * 2, 0);
+            }
             // poll_read and not try_read: a short read tells it that no more is there, which saves a system call.
             let mut buffer = ReadBuf::new(&mut self.buffer[filled..]);
             poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
             let read = buffer.filled().len();
             if read == 0 {
-                return Err(io::Error::other("the answer ended early, or is over 4096 bytes"));
+                return Err(io::Error::other("the answer ended early"));
             }
             filled += read;
-            if let Some((status, length)) = answer(&self.buffer[..filled])
+            expected = expected.or_else(|| answer(&self.buffer[..filled]));
+            if let Some((status, length)) = expected
                 && filled >= length
             {
-                return Ok(status);
+                return Ok((status, length));
             }
         }
     }
@@ -61,12 +83,22 @@ impl Connection {
 
 /// The status of an answer and its whole length, once its head is there.
 fn answer(read: &[u8]) -> Option<(u16, usize)> {
-    let head = std::str::from_utf8(read).ok()?;
-    let end = head.find("\r\n\r\n")? + 4;
+    let end = read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&read[..end]).ok()?;
     let status = head.get(9..12)?.parse().ok()?;
-    let body = head[..end].split_once("content-length: ")?.1;
+    let body = head.split_once("content-length: ")?.1;
     let body: usize = body[..body.find('\r')?].parse().ok()?;
     Some((status, end + body))
+}
+
+/// A `GET` of `target`.
+pub fn get(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes()
+}
+
+/// A runtime of one thread.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts")
 }
 
 /// As many as fit.
@@ -76,59 +108,26 @@ pub fn nanoseconds(time: Duration) -> u32 {
 
 /// Of these times, sorted on the way, in microseconds; 100 is the longest.
 pub fn percentile_us(nanoseconds: &mut [u32], hundredths: usize) -> u32 {
+    permille_us(nanoseconds, hundredths * 10)
+}
+
+/// The same in thousandths.
+pub fn permille_us(nanoseconds: &mut [u32], thousandths: usize) -> u32 {
     nanoseconds.sort_unstable();
-    let at = nanoseconds.len() * hundredths / 100;
+    let at = nanoseconds.len() * thousandths / 1000;
     nanoseconds.get(at.min(nanoseconds.len().saturating_sub(1))).map_or(0, |n| n / 1000)
 }
 
-/// The release server, on a database of its own.
-pub struct Server {
-    process: Child,
-    pub address: SocketAddr,
+/// The one in the middle; 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-impl Server {
-    /// Starts it in `folder` with these flags.
-    pub fn start(folder: &Path, flags: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_overdue"))
-            .args(["--listen", "127.0.0.1:0", "--log", "error"])
-            .args(flags)
-            .current_dir(folder)
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        let mut words = BufReader::new(process.stdout.take().expect("its output is piped"));
-        words.read_line(&mut line).expect("it says where it serves");
-        // The rest is for people; read, so that the pipe stays open.
-        thread::spawn(move || io::copy(&mut words, &mut io::sink()));
-        let address = line.trim().rsplit_once("http://").and_then(|(_, text)| text.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {line:?}"));
-        Self { process, address }
-    }
-
-    /// Ends it as a service manager would.
-    pub fn stop(mut self) {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        assert!(sent.success(), "the server had ended by itself");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(SECONDS_TO_STOP) {
-            if let Some(status) = self.process.try_wait().expect("it can be waited for") {
-                assert!(status.success(), "the server ended with {status}");
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the server did not stop within {SECONDS_TO_STOP} s of SIGTERM");
-    }
-}
-
-impl Drop for Server {
-    /// For when the benchmark panics; after `stop` there is nothing left to end.
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// How long `work` takes.
+pub async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let done = work.await;
+    (done, began.elapsed())
 }
