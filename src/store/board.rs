@@ -350,7 +350,11 @@ fn outlined_row(row: &SqliteRow, now: i64) -> Result<Outlined, sqlx::Error> {
     })
 }
 
-async fn tally(connection: &mut SqliteConnection, now: i64) -> Result<Tally, sqlx::Error> {
+/// How many services there are of each kind at `now`, as indexes tell it.
+pub(super) async fn tally(
+    connection: &mut SqliteConnection,
+    now: i64,
+) -> Result<Tally, sqlx::Error> {
     let row = sqlx::query(sql::TALLY).bind(now).fetch_one(connection).await?;
     let mut tally = Tally { total: row.try_get(0)?, ..Tally::default() };
     let counted = [Status::Overdue, Status::Failed, Status::Late, Status::Paused, Status::Waiting];

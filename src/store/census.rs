@@ -4,62 +4,52 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::reads::Reading;
-use super::{Store, StoreError, sql};
-use crate::core::limits::{CENSUS_PAGE_ROWS_MAX, CENSUS_PAGES_MAX};
+use super::{Store, StoreError, board, sql};
+use crate::core::limits::CENSUS_ROWS_MAX;
 use crate::core::service::{Signs, Status};
 use crate::metrics::{Census, Watched};
 
 impl Store {
     /// The services at `now`: counted by their status, and up to `watched_max` of them by name, those in an outage
-    /// first. They are read a page at a time, so that no read is long.
+    /// first. Of up to [`CENSUS_ROWS_MAX`] each is looked at; of more, indexes tell, as they do pages.
     ///
     /// # Errors
     /// That the store cannot be read now.
     pub async fn census(&self, now: i64, watched_max: usize) -> Result<Census, StoreError> {
-        let mut by_status = Status::ALL.map(|status| (status, 0));
-        let mut after = i64::MIN;
-        for _ in 0..CENSUS_PAGES_MAX {
-            let (counts, last) = self.counted(now, after).await?;
-            for (status, count) in counts {
-                if let Some((_, sum)) = by_status.iter_mut().find(|(one, _)| *one == status) {
-                    *sum += count;
-                }
-            }
-            match last {
-                Some(last) => after = last,
-                None => break,
-            }
-        }
+        let by_status = self
+            .read(move |connection| -> Reading<'_, Vec<(Status, i64)>> {
+                Box::pin(counted(connection, now))
+            })
+            .await?;
         let watched = self
             .read(move |connection| -> Reading<'_, Vec<Watched>> {
                 Box::pin(watched(connection, now, watched_max))
             })
             .await?;
-        Ok(Census { by_status: by_status.to_vec(), watched })
+        Ok(Census { by_status, watched })
     }
+}
 
-    /// A page of services, counted by status, and its last row.
-    async fn counted(
-        &self,
-        now: i64,
-        after: i64,
-    ) -> Result<(Vec<(Status, i64)>, Option<i64>), StoreError> {
-        self.read(move |connection| {
-            Box::pin(async move {
-                let query = sqlx::query(sql::SERVICES_CENSUS)
-                    .bind(now)
-                    .bind(after)
-                    .bind(CENSUS_PAGE_ROWS_MAX);
-                let (mut counts, mut last) = (Vec::new(), None);
-                for row in query.fetch_all(connection).await? {
-                    counts.push((status(&row)?, row.try_get(6)?));
-                    last = last.max(Some(row.try_get(7)?));
-                }
-                Ok((counts, last))
-            })
-        })
-        .await
+/// How many services there are of each status.
+async fn counted(
+    connection: &mut SqliteConnection,
+    now: i64,
+) -> Result<Vec<(Status, i64)>, sqlx::Error> {
+    let count = sqlx::query_scalar(sql::pages::SERVICES_COUNT_TO).bind(CENSUS_ROWS_MAX + 1);
+    let count: i64 = count.fetch_one(&mut *connection).await?;
+    if count > CENSUS_ROWS_MAX {
+        let tally = board::tally(connection, now).await?;
+        return Ok(Status::ALL.map(|status| (status, tally.of(status))).to_vec());
     }
+    let mut by_status = Status::ALL.map(|status| (status, 0));
+    let query = sqlx::query(sql::SERVICES_CENSUS).bind(now).bind(CENSUS_ROWS_MAX);
+    for row in query.fetch_all(connection).await? {
+        let (status, count): (Status, i64) = (status(&row)?, row.try_get(6)?);
+        if let Some((_, sum)) = by_status.iter_mut().find(|(one, _)| *one == status) {
+            *sum += count;
+        }
+    }
+    Ok(by_status.to_vec())
 }
 
 async fn watched(

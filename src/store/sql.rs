@@ -452,19 +452,12 @@ statements! {
     SUMMARY = "
         SELECT count(*), coalesce(sum(deadline < ?1), 0), max(last_ping) FROM services";
 
-    /// Up to `?3` services behind the row `?2`, counted by what their status at `?1` follows from, in the order of
-    /// `core::service::Signs`, and the last row of each kind.
+    /// Up to `?2` services, counted by what their status at `?1` follows from, in the order of `core::service::Signs`.
     SERVICES_CENSUS = "
         SELECT
             paused, deadline IS NOT NULL AND deadline < ?1, failed, last_ping IS NOT NULL, running_since IS NOT NULL,
-            deadline IS NOT NULL AND expected IS NOT NULL AND expected < ?1, count(*), max(id)
-        FROM (
-            SELECT id, paused, deadline, failed, last_ping, running_since, expected
-            FROM services
-            WHERE id > ?2
-            ORDER BY id
-            LIMIT ?3
-        )
+            deadline IS NOT NULL AND expected IS NOT NULL AND expected < ?1, count(*)
+        FROM (SELECT paused, deadline, failed, last_ping, running_since, expected FROM services LIMIT ?2)
         GROUP BY 1, 2, 3, 4, 5, 6";
 
     /// Up to `?2` services in an outage, the longest silent first: what their status at `?1` follows from, their names

@@ -229,6 +229,46 @@ async fn of_more_services_than_have_series_those_in_an_outage_come_first_and_the
 }
 
 #[tokio::test]
+async fn of_more_services_than_are_looked_at_indexes_count_the_same_by_status() {
+    let house = House::new().await;
+    // All that signals, sweeps and owners can make of a service: paused or not, failed or not, with a run or not, pinged
+    // or not, and expected since long, lately or later.
+    house.edit("
+        WITH RECURSIVE numbers (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM numbers WHERE n < 575),
+        states AS (
+            SELECT n, n & 1 AS paused, (n >> 1) & 1 AS failed, (n >> 2) & 1 AS runs, (n >> 3) & 1 AS pinged,
+                1795600800 + ((n >> 4) % 3 - 1) * 1000 - (n >> 4) AS expected
+            FROM numbers
+        )
+        INSERT INTO services (name, frequency, grace, paused, failed, running_since, last_ping, expected, deadline, alerted)
+        SELECT
+            'state ' || n, 3600, 500, paused, failed AND pinged, iif(runs, 1795600000, NULL),
+            iif(pinged, 1795500000, NULL), iif(paused, NULL, expected), iif(paused, NULL, expected + 500),
+            NOT paused AND expected + 500 < 1795600800 AND n % 5 > 0
+        FROM states
+    ").await;
+    let looked_at = by_status(&scrape(&house).await);
+    assert!(looked_at.values().all(|count| *count > 0), "{looked_at:?}");
+    assert_eq!(looked_at.values().sum::<u32>(), 576);
+    house.edit("
+        WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)
+        INSERT INTO services (name, frequency, last_ping, expected, deadline)
+        SELECT 'more ' || n, 3600, 1795600800, 1795604400, 1795604400 FROM numbers
+    ").await;
+    let mut counted = by_status(&scrape(&house).await);
+    *counted.get_mut("up").unwrap() -= 20_000;
+    assert_eq!(counted, looked_at);
+}
+
+fn by_status(scrape: &Scrape) -> BTreeMap<String, u32> {
+    let one = |(sample, value): (&String, &String)| {
+        let status = sample.strip_prefix("overdue_services status=")?;
+        Some((status.to_owned(), value.parse().unwrap()))
+    };
+    scrape.samples.iter().filter_map(one).collect()
+}
+
+#[tokio::test]
 async fn deliveries_are_counted_by_destination_and_outcome() {
     let mut receiver = Receiver::start().await;
     let destination = destination(&receiver.uri(), AlertFormat::Json);

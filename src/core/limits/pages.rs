@@ -95,8 +95,5 @@ pub const BADGE_NAME_CHARS_MAX: usize = 40;
 /// Services that have series of their own in the metrics; those beyond are counted.
 pub const METRICS_SERVICES_MAX: usize = 5000;
 
-/// Services that one read counts.
-pub const CENSUS_PAGE_ROWS_MAX: i64 = 20_000;
-
-/// Reads that one census takes at most.
-pub const CENSUS_PAGES_MAX: usize = 1000;
+/// Services of which each is looked at to be counted for the metrics; of more, indexes tell.
+pub const CENSUS_ROWS_MAX: i64 = 20_000;
