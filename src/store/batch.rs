@@ -3,6 +3,7 @@
 
 mod aliases;
 mod attempts;
+mod recorded;
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +12,7 @@ use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 
 use super::command::Command;
-use super::history::{self, Archive, Entry, Mark};
+use super::history::{Archive, Entry, Mark};
 use super::raise::{Flying, Raised, To, raise};
 use super::rows::{self, Unreadable};
 use super::{Action, Attempt, Rules, Steered, StoreError, record, sql};
@@ -175,27 +176,6 @@ impl<'a> Batch<'a> {
             slot.stored = true;
             slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
         }
-        Ok(())
-    }
-
-    /// Looks for signals that were recorded before.
-    async fn read_recorded(
-        &mut self,
-        connection: &mut SqliteConnection,
-        run: &'a [Command],
-    ) -> Result<(), sqlx::Error> {
-        let mut marks = Vec::new();
-        for command in run {
-            let Command::Ping { ping, .. } = command else { continue };
-            let name = self.named(&ping.name);
-            if let Some(Slot { now: Now::Known(service), .. }) = self.slots.get(name)
-                && service.history.newest > 0
-                && let Some(mark) = Mark::of(name, ping)
-            {
-                marks.push((mark, service.history));
-            }
-        }
-        self.recorded = history::recorded(connection, marks, self.rules).await?;
         Ok(())
     }
 

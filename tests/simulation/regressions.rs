@@ -133,6 +133,29 @@ fn a_spoilt_row_may_be_declared_anew_where_there_may_be_no_more_services() {
 }
 
 #[test]
+fn a_signal_that_is_sent_again_by_an_alias_declared_beside_it_is_recorded_once() {
+    let word = Word {
+        name: "echo",
+        is_whole: false,
+        terms: Terms::default(),
+        locked: None,
+        aliases: Some(vec!["yankee"]),
+    };
+    let again = |name, signal| Call { when: When::FromLast(0), ..call(name, signal) };
+    replay(
+        1_795_621_410_624,
+        &[
+            Step::Batch(vec![ping("echo", Signal::Fail)]),
+            Step::Batch(vec![Command::Ping(again("echo", Signal::Success))]),
+            Step::Batch(vec![
+                Command::Declare(word),
+                Command::Ping(again("yankee", Signal::Exit(0))),
+            ]),
+        ],
+    );
+}
+
+#[test]
 fn a_seed_is_the_same_history_each_time() {
     for seed in 0..20 {
         assert_eq!(plot(seed, 50), plot(seed, 50));
