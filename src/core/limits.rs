@@ -72,6 +72,9 @@ pub const TIME_SECONDS_MAX: i64 = 253_402_300_799;
 /// Characters of a caller's value that an error repeats.
 pub const ECHO_CHARS_MAX: usize = 80;
 
+/// Characters of what is wrong with a caller's JSON that an error repeats.
+pub const JSON_COMPLAINT_CHARS_MAX: usize = 300;
+
 /// The largest body of a ping: 1 MB.
 pub const BODY_BYTES_MAX: usize = 1_000_000;
 

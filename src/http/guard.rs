@@ -19,7 +19,17 @@ use crate::config::KeyKind;
 use crate::core::limits::SESSION_SECONDS_MAX;
 
 /// Headers that only a proxy adds.
-const PROXY_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "fly-client-ip"];
+const PROXY_HEADERS: [&str; 9] = [
+    "forwarded",
+    "x-forwarded-for",
+    "fly-client-ip",
+    "via",
+    "x-real-ip",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "cf-connecting-ip",
+    "true-client-ip",
+];
 
 /// Lets a request through to a route that asks for `access`, with its [`Caller`] as an extension, or says why not.
 pub(super) async fn admit(
@@ -221,7 +231,7 @@ fn refuse_strangers_pages(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem>
 
 /// What shows that the request did not come straight from this machine.
 fn proxied(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    if let Some(name) = PROXY_HEADERS.into_iter().find(|name| headers.contains_key(*name)) {
+    if let Some(name) = headers.keys().find(|name| PROXY_HEADERS.contains(&name.as_str())) {
         return Some(format!("the header {name}"));
     }
     let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));

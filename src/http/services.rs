@@ -14,7 +14,9 @@ use super::query::{self, Query};
 use super::{Api, body, list};
 use crate::core::declaration::{Declaration, Description, check_aliases};
 use crate::core::frequency::{Frequency, Grace};
-use crate::core::limits::{DECLARATION_BYTES_MAX, LIST_LOOKED_AT_MAX, LIST_ROWS_MAX};
+use crate::core::limits::{
+    DECLARATION_BYTES_MAX, JSON_COMPLAINT_CHARS_MAX, LIST_LOOKED_AT_MAX, LIST_ROWS_MAX,
+};
 use crate::core::name::Name;
 use crate::core::ping::{Origin, Refusal, Terms};
 use crate::core::schedule::{CronPattern, Zone};
@@ -393,6 +395,8 @@ fn field<T, E: std::fmt::Display>(
 async fn written(request: Request) -> Result<Written, Problem> {
     let bytes = body::whole(request.into_body(), DECLARATION_BYTES_MAX, "a declaration").await?;
     let wrong = |error: &dyn std::fmt::Display| {
+        // It names unknown fields, however long they are.
+        let error: String = error.to_string().chars().take(JSON_COMPLAINT_CHARS_MAX).collect();
         Problem::BadRequest(format!(
             "the body is not what is expected: {error}; use JSON like {{\"frequency\":\"1D\",\"grace\":\"1h\"}}"
         ))

@@ -61,6 +61,10 @@ async fn a_declaration_is_no_longer_than_one_can_be() {
     let longest = declaration(64 * 1024);
     let answer = send_with(house.address(), "PUT", target, &[], &longest).await;
     assert_eq!(answer.status, 201, "{answer:?}");
+    let odd = format!("{{\"{}\":1}}", "x".repeat(60_000));
+    let answer = send_with(house.address(), "PUT", target, &[], &odd).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.len() < 1000, "what is wrong is not repeated at length");
     // The longest description and twenty aliases, all of characters that JSON may write in twelve bytes.
     let escaped = "\\ud83d\\udcbe";
     let aliases: Vec<String> =

@@ -20,6 +20,10 @@ async fn what_a_proxy_passed_on_is_refused_unless_the_server_is_open() {
         &[("host", "127.0.0.1:4000"), ("x-forwarded-for", "203.0.113.7")],
         &[("host", "127.0.0.1:4000"), ("forwarded", "for=203.0.113.7")],
         &[("host", "127.0.0.1:4000"), ("fly-client-ip", "203.0.113.7")],
+        &[("host", "127.0.0.1:4000"), ("via", "1.1 proxy.example")],
+        &[("host", "127.0.0.1:4000"), ("x-real-ip", "203.0.113.7")],
+        &[("host", "127.0.0.1:4000"), ("x-forwarded-host", "overdue.example.com")],
+        &[("host", "127.0.0.1:4000"), ("x-forwarded-proto", "https")],
     ] {
         assert_eq!(status_with(&closed, "GET", headers).await, 403, "{headers:?}");
         assert_eq!(status_with(&open, "GET", headers).await, 200, "{headers:?}");
@@ -41,6 +45,7 @@ async fn a_strangers_web_page_can_neither_ping_nor_delete() {
     for method in ["GET", "POST"] {
         for header in [
             ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
             ("origin", "https://evil.example"),
             ("origin", "null"),
             ("origin", "http://overdue.example:81"),
