@@ -163,6 +163,17 @@ pub struct Shown {
     pub runs: Vec<Run>,
     /// What became of the alert, in an outage.
     pub fate: Option<Fate>,
+    /// How it was paused, as far as that is on record, while it is.
+    pub pause: Option<Pause>,
+}
+
+/// When a service was paused, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pause {
+    /// When.
+    pub at: i64,
+    /// The label of the key that was used.
+    pub key: Option<String>,
 }
 
 /// The last attempt to deliver something: when, and whether it was accepted.
@@ -256,7 +267,7 @@ impl Store {
         .await
     }
 
-    /// The services in the rows `ids`, in that order, with their last runs and what became of their alerts. Rows that are
+    /// The services in the rows `ids`, in that order, with their last runs, what became of their alerts and how they were paused. Rows that are
     /// gone or cannot be read are left out; the runs of those that `knows` the runs of, by row and number of signals, too.
     ///
     /// # Errors
@@ -277,12 +288,14 @@ impl Store {
                             service,
                             runs: Vec::new(),
                             fate: None,
+                            pause: None,
                         }),
                         Err(reason) => debug!(%reason, "a row is left out of a page"),
                     }
                 }
                 add_runs(connection, &mut shown, knows).await?;
                 add_fates(connection, &mut shown).await?;
+                add_pauses(connection, &mut shown).await?;
                 Ok(shown)
             })
         })
@@ -428,6 +441,28 @@ async fn add_fates(
                 attempts: row.try_get(5)?,
                 delivered_at: row.try_get(6)?,
             });
+        }
+    }
+    Ok(())
+}
+
+async fn add_pauses(
+    connection: &mut SqliteConnection,
+    shown: &mut [Shown],
+) -> Result<(), sqlx::Error> {
+    let paused = |(place, shown): (usize, &Shown)| {
+        shown.service.paused.then(|| (place, shown.service.name.as_str().to_owned()))
+    };
+    let (places, names): (Vec<usize>, Vec<String>) =
+        shown.iter().enumerate().filter_map(paused).unzip();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(sql::PAUSES).bind(json!(names).to_string());
+    for row in query.fetch_all(connection).await? {
+        let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+        if let Some(place) = places.get(place) {
+            shown[*place].pause = Some(Pause { at: row.try_get(1)?, key: row.try_get(2)? });
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ pub use alerts::{
     OutagesPage,
 };
 pub use board::{
-    Fate, LastDelivery, Outlined, Overview, Place, Run, Shown, Tally, Told, Walk, rank,
+    Fate, LastDelivery, Outlined, Overview, Pause, Place, Run, Shown, Tally, Told, Walk, rank,
 };
 use command::Command;
 pub use guard::Guard;

@@ -195,6 +195,8 @@ async fn a_form_changes_something_only_with_the_token_of_its_session() {
     let fields = format!("token={token}");
     let page = submit(&house, "/services/a/pause", &admin, &fields).await;
     assert_eq!((page.status, page.header("location")), (303, "/services/a"));
+    let list = visit(&house, "/", &admin).await.text;
+    assert!(list.contains(" · paused by ops <span data-mode=\"ago\""), "{list}");
     assert_eq!(house.count("SELECT paused FROM services").await, 1);
     submit(&house, "/services/a/resume", &admin, &format!("{fields}&back=%2F%3Fsearch%3Da")).await;
     assert_eq!(house.count("SELECT paused FROM services").await, 0);
@@ -339,6 +341,7 @@ async fn rows_stand_by_their_trouble_and_then_by_what_is_due_next() {
     let order = ["silent", "broken", "late", "runs", "soon", "later", "declared", "asleep"];
     assert_eq!(page.rows(), order);
     for said in [
+        ">every 1h · paused <span data-mode=\"ago\" data-at=\"1795600800\">1 s ago</span></small>",
         ">1 h 12 min late<",
         ">22 min into its grace<",
         ">due in 1 h 59 min<",

@@ -411,6 +411,11 @@ async fn a_month_is_reported_as_a_table_and_as_csv() {
     well,0,0,0,100.00,1200,0,0
     total,1,600,600,75.00,2400,0,0
     "#);
+    house.ping("name=0-new&frequency=1D").await;
+    house.sweep_at(TEN + 1300).await;
+    let report = page(&house, "/reports").await;
+    let place = |name: &str| report.text.find(&format!("title=\"{name}\"")).unwrap();
+    assert!(place("=b,c") < place("0-new"), "those that were out come first: {}", report.text);
 }
 
 #[tokio::test]

@@ -192,6 +192,9 @@ async fn a_declaration_that_is_wrong_changes_nothing_and_says_what_would_be_righ
     insta::assert_snapshot!(refused(json!({ "frequency": "1h", "color": "red" })).await, @r#"the body is not what is expected: unknown field `color`, expected one of `frequency`, `cron`, `tz`, `grace`, `max_runtime`, `description`, `locked`, `aliases` at line 1 column 8; use JSON like {"frequency":"1D","grace":"1h"}"#);
     insta::assert_snapshot!(refused(json!({})).await, @r#"frequency is missing: say how often to expect a ping, as in "frequency":"1D", or when, as in "cron":"0 2 * * *""#);
     insta::assert_snapshot!(refused(json!(["1h"])).await, @r#"the body is not what is expected: it is a list; use JSON like {"frequency":"1D","grace":"1h"}"#);
+    insta::assert_snapshot!(refused(json!(null)).await, @r#"the body is not what is expected: invalid type: null, expected an object at line 1 column 4; use JSON like {"frequency":"1D","grace":"1h"}"#);
+    let empty = house.send("PATCH", "/api/v1/services/a").await;
+    insta::assert_snapshot!(empty.detail(), @r#"the body is not what is expected: it is empty; use JSON like {"frequency":"1D","grace":"1h"}"#);
     assert_eq!(house.count("SELECT count(*) FROM services").await, 1);
     assert_eq!(house.count("SELECT count(*) FROM aliases").await, 0);
 }

@@ -133,8 +133,11 @@ pub(crate) async fn page(
     let gaps = read(api.0.store.gaps(month.span).await)?;
     let is_later = from.is_some();
     let after = from.map(ListAfter).unwrap_or_default();
-    let (lines, next) = month.lines(&api, &gaps, after, LIST_ROWS_DEFAULT).await?;
+    let (mut lines, next) = month.lines(&api, &gaps, after, LIST_ROWS_DEFAULT).await?;
     let is_part = is_later || next.is_some();
+    if !is_part {
+        lines.sort_by_key(|line| line.uptime_basis_points().unwrap_or(i64::MAX));
+    }
     let name = if is_part { "these together" } else { "all together" };
     let zone = &api.0.zone;
     let link = |month: &str| format!("/reports?month={month}");

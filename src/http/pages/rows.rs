@@ -12,8 +12,8 @@ use super::{encoded, service_path};
 use crate::core::alert::Route;
 use crate::core::limits::RUNS_SHOWN_MAX;
 use crate::core::service::Status;
-use crate::core::text::{clock_time_zoned, rfc3339};
-use crate::store::{Run, Shown};
+use crate::core::text::{clock_time_zoned, rfc3339, rough_duration};
+use crate::store::{Pause, Run, Shown};
 
 /// The drawing of runs: so wide a bar with its gap, and so high.
 const STEP: usize = 5;
@@ -72,6 +72,7 @@ struct Fixed<'a> {
     description: Option<&'a str>,
     look: Look,
     detail: String,
+    pause: Option<&'a Pause>,
     when: When,
     track: Option<Track>,
     bars: Vec<Bar>,
@@ -94,6 +95,11 @@ struct Service<'a> {
 impl Service<'_> {
     fn when(&self) -> String {
         self.fixed.when.text(self.now)
+    }
+
+    /// How long ago a pause began.
+    fn ago(&self, pause: &Pause) -> String {
+        format!("{} ago", rough_duration(self.now - pause.at))
     }
 
     /// How far the track is done, in percent.
@@ -127,6 +133,7 @@ pub(super) fn service(
         description: service.description.as_deref(),
         look: words::look(status, service.is_running()),
         detail: words::detail(service, status, shown.fate.as_ref()),
+        pause: shown.pause.as_ref(),
         when: When::of(service, status),
         track: track(service),
         bars: bars(runs, missed),

@@ -136,6 +136,17 @@ statements! {
         LEFT JOIN deliveries AS d ON d.alert = a.seq
         ORDER BY wanted.key, d.destination";
 
+    /// The last pause of each service of `?1`, an array of names, by its place there: when, and by which key's label.
+    PAUSES = "
+        SELECT wanted.key, c.at, c.key
+        FROM json_each(?1) AS wanted
+        CROSS JOIN changes AS c ON c.service = wanted.value AND c.number = (
+            SELECT max(paused.number)
+            FROM changes AS paused
+            WHERE paused.service = wanted.value AND paused.what = 'paused'
+        )
+        ORDER BY wanted.key";
+
     /// The last attempt among the newest `?1` deliveries: when, and whether it was accepted.
     DELIVERY_LAST = "
         SELECT max(last_attempt), state = 'delivered'
