@@ -395,8 +395,10 @@ fn field<T, E: std::fmt::Display>(
 async fn written(request: Request) -> Result<Written, Problem> {
     let bytes = body::whole(request.into_body(), DECLARATION_BYTES_MAX, "a declaration").await?;
     let wrong = |error: &dyn std::fmt::Display| {
-        // It names unknown fields, however long they are.
-        let error: String = error.to_string().chars().take(JSON_COMPLAINT_CHARS_MAX).collect();
+        // It names unknown fields as they came, however long they are and whatever is in them.
+        let error = error.to_string();
+        let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let error: String = error.chars().take(JSON_COMPLAINT_CHARS_MAX).map(visible).collect();
         Problem::BadRequest(format!(
             "the body is not what is expected: {error}; use JSON like {{\"frequency\":\"1D\",\"grace\":\"1h\"}}"
         ))

@@ -1,6 +1,6 @@
 //! What owners write of services, in JSON.
 
-use overdue::core::limits::{ALIASES_MAX, DESCRIPTION_CHARS_MAX};
+use overdue::core::limits::{ALIASES_MAX, DECLARATION_BYTES_MAX, DESCRIPTION_CHARS_MAX};
 use serde_json::{Value, json};
 
 use super::check_sentence;
@@ -28,8 +28,13 @@ pub fn declarations(input: &[u8]) {
 
 fn check_answer(answer: &Answer, input: &[u8]) {
     let what = || String::from_utf8_lossy(input).into_owned();
-    assert!(matches!(answer.status, 200 | 201 | 400), "{}: {}", what(), answer.text());
-    if answer.status == 400 {
+    let is_refused = match answer.status {
+        200 | 201 => false,
+        400 => true,
+        413 => input.len() > DECLARATION_BYTES_MAX,
+        _ => panic!("{}: {}", what(), answer.text()),
+    };
+    if is_refused {
         assert_eq!(answer.content_type(), "application/problem+json");
         check_sentence(answer.json()["detail"].as_str().unwrap(), 1500);
     } else {
