@@ -16,7 +16,7 @@ statements! {
 
     /// Notes up to where the history was looked through.
     PINGS_NOTE_TRIMMED = "
-        UPDATE monitor SET trimmed_until = ?1";
+        UPDATE monitor SET trimmed_until = ?1 WHERE id = 1";
 
     /// Appends the changes of `?1`, an array of rows, each with which of its service's it is among them.
     CHANGES_STORE = "
