@@ -3,6 +3,7 @@
 
 mod alerts;
 mod pings;
+mod reckonings;
 mod schedules;
 mod services;
 

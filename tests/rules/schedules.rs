@@ -1,6 +1,7 @@
 //! When the next ping is expected.
 
-use overdue::core::schedule::{Cron, CronPattern, Schedule, Zone};
+use overdue::core::limits::CRON_BYTES_MAX;
+use overdue::core::schedule::{Cron, CronError, CronPattern, Schedule, Zone, ZoneError};
 
 use super::{TEN, cron, every};
 
@@ -69,5 +70,53 @@ fn a_time_that_is_skipped_is_due_as_the_gap_ends() {
         assert_eq!(berlin(text).next(gap_end - 1), gap_end, "{text}");
         assert_eq!(berlin(text).next(gap_end - 7200), gap_end, "{text}");
         assert!(berlin(text).next(gap_end) > gap_end + 300 * 86_400, "{text}");
+    }
+}
+
+#[test]
+fn an_expression_has_five_fields_and_no_nickname() {
+    for text in ["", "0 2 * *", "0 0 2 * * *", "@daily", "@daily * * * *"] {
+        assert_eq!(CronPattern::parse(text), Err(CronError::NotFiveFields), "{text}");
+        assert_eq!(CronPattern::stored(text), None, "{text}");
+    }
+    // As long as may be, by hand too, and a byte longer.
+    let minutes = |length: usize| format!("{}0 * * * *", "0,".repeat((length - 9) / 2));
+    let (longest, longer) = (minutes(CRON_BYTES_MAX), minutes(CRON_BYTES_MAX + 2));
+    assert_eq!(longest.len(), CRON_BYTES_MAX);
+    assert!(CronPattern::parse(&longest).is_ok() && CronPattern::stored(&longest).is_some());
+    assert_eq!(CronPattern::parse(&longer), Err(CronError::TooLong));
+    assert_eq!(CronPattern::stored(&longer), None);
+}
+
+#[test]
+fn the_field_that_is_wrong_is_named_with_what_it_may_hold() {
+    for (text, field) in [
+        ("60 * * * *", "its minute \"60\" cannot be read, use 0 to 59,"),
+        ("0 24 * * *", "its hour \"24\" cannot be read, use 0 to 23,"),
+        ("0 0 32 * *", "its day of month \"32\" cannot be read, use 1 to 31,"),
+        ("0 0 1 13 *", "its month \"13\" cannot be read, use 1 to 12 or JAN to DEC,"),
+        ("0 0 1 1 8", "its day of week \"8\" cannot be read, use 0 to 7 or SUN to SAT,"),
+    ] {
+        let sentence = CronPattern::parse(text).unwrap_err().to_string();
+        assert!(sentence.contains(field), "{sentence}");
+    }
+}
+
+#[test]
+fn an_expression_is_right_if_any_day_of_a_leap_years_cycle_matches() {
+    // A leap day that is a Monday: the next one is in 2044.
+    let rare = CronPattern::parse("0 0 29 2 +1").unwrap();
+    let cron = Cron { pattern: rare, zone: Zone::utc() };
+    assert_eq!(cron.next(TEN), 2_340_316_800);
+    assert_eq!(CronPattern::parse("0 0 31 2,4,6,9,11 *"), Err(CronError::Never));
+    assert_eq!(CronPattern::parse("0 0 30 2 *"), Err(CronError::Never));
+}
+
+#[test]
+fn a_zone_is_known_by_its_name_in_any_case() {
+    assert_eq!(Zone::parse("europe/berlin").unwrap().as_str(), "Europe/Berlin");
+    assert_eq!(Zone::parse("UTC").unwrap().as_str(), "UTC");
+    for text in ["", "Mars/Olympus", "+01:00", &"x".repeat(65)] {
+        assert_eq!(Zone::parse(text), Err(ZoneError), "{text:?}");
     }
 }
