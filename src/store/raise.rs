@@ -60,8 +60,10 @@ pub(super) async fn raise(
     for (alert, to) in alerts {
         let wanted = rules.routes.iter().filter(|route| route.takes(&alert));
         let names = wanted.map(|route| route.destination.as_str());
-        let is_told =
-            |name: &&str| told.contains(&(alert.service.as_str().to_owned(), (*name).to_owned()));
+        let is_told = |name: &&str| {
+            let service = alert.service.as_str().to_owned();
+            told.contains(&(service, alert.outage_since, (*name).to_owned()))
+        };
         match to {
             To::Everyone => {
                 let names = names.collect();
@@ -98,12 +100,12 @@ async fn store(
     Ok(raised)
 }
 
-/// The (service, destination) pairs that were told of the outages that end here.
+/// Who was told of the outages that end here: each service, its outage's beginning, and a destination.
 async fn told(
     connection: &mut SqliteConnection,
     alerts: &[(Alert, To)],
     flying: &Flying,
-) -> Result<HashSet<(String, String)>, sqlx::Error> {
+) -> Result<HashSet<(String, i64, String)>, sqlx::Error> {
     let ending: Vec<Value> = alerts
         .iter()
         .filter(|(_, to)| matches!(to, To::ThoseTold))
@@ -116,7 +118,7 @@ async fn told(
         .bind(json!(ending).to_string())
         .bind(json!(flying).to_string());
     let found = found.fetch_all(connection).await?;
-    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 
 /// How many alerts of the same service, kind and second came before each of `alerts`, in this batch or earlier.

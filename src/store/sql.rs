@@ -262,7 +262,7 @@ statements! {
     /// The destinations that were told, or may have been, of an outage of `?1`, an array of (service, outage's
     /// beginning); `?2` are the deliveries in flight, as (alert's seq, destination).
     DESTINATIONS_TOLD = "
-        SELECT DISTINCT a.service, d.destination
+        SELECT DISTINCT a.service, a.outage_since, d.destination
         FROM json_each(?1) AS outage
         CROSS JOIN alerts AS a ON a.service = outage.value ->> 0 AND a.outage_since = outage.value ->> 1
         CROSS JOIN deliveries AS d ON d.alert = a.seq

@@ -169,6 +169,11 @@ impl Machine {
         Self::again(self.folder, self.clock, self.rules, self.standing, away).await
     }
 
+    /// Takes up other settings, once it starts again.
+    pub fn adopt(&mut self, setting: &Setting) {
+        self.rules = rules(setting);
+    }
+
     async fn again(
         folder: TempDir,
         clock: Clock,

@@ -31,6 +31,10 @@ const STARTS: [i64; 6] = [
     1_775_311_200, // 2026-04-04 14:00, Lord Howe's goes back by half an hour in an hour
 ];
 
+const GRACES: [i64; 3] = [0, 0, 20];
+const HOLDS: [i64; 4] = [60, 60, 0, 15];
+const REMINDERS: [Option<i64>; 3] = [None, Some(45), Some(300)];
+
 fn one_of<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(..from.len())].clone()
 }
@@ -48,9 +52,9 @@ impl Setting {
         let rng = &mut Rng::with_seed(seed ^ 0x5e77_1265);
         Self {
             start: one_of(rng, &STARTS),
-            grace: one_of(rng, &[0, 0, 20]),
-            hold: one_of(rng, &[60, 60, 0, 15]),
-            remind: one_of(rng, &[None, Some(45), Some(300)]),
+            grace: one_of(rng, &GRACES),
+            hold: one_of(rng, &HOLDS),
+            remind: one_of(rng, &REMINDERS),
             history: one_of(rng, &[100, 100, 5, 0]),
             log_bytes: one_of(rng, &[1_000_000, 400]),
             services_max: one_of(rng, &[1000, 1000, 1000, 3]),
@@ -119,6 +123,12 @@ impl Mood {
             6 => Step::Purge { age: one_of(rng, &[0, 60, 600]) },
             7 => Step::Hand(self.hand(rng, setting)),
             8 => Step::Crash { arrived: rng.bool(), away: self.away(rng) },
+            9 if chance(rng, 30) => Step::Change {
+                grace: one_of(rng, &GRACES),
+                hold: one_of(rng, &HOLDS),
+                remind: one_of(rng, &REMINDERS),
+                away: self.away(rng),
+            },
             9 => Step::Stop { away: self.away(rng) },
             10 if rng.bool() => Step::Torn {
                 commands: self.commands(rng),

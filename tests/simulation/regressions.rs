@@ -156,6 +156,24 @@ fn a_signal_that_is_sent_again_by_an_alias_declared_beside_it_is_recorded_once()
 }
 
 #[test]
+fn an_outage_of_which_nobody_heard_takes_no_id_from_the_end_of_one_beside_it() {
+    let now = |signal| Command::Ping(Call { when: When::FromLast(0), ..call("xray", signal) });
+    let later = Call { when: When::FromNow(1), ..call("xray", Signal::Fail) };
+    replay(
+        1_795_700_000_817,
+        &[
+            Step::Batch(vec![
+                now(Signal::Fail),
+                ping("xray", Signal::Success),
+                Command::Ping(later),
+            ]),
+            Step::Take { to: 0, limit: 100 },
+            Step::Batch(vec![Command::Delete("xray"), now(Signal::Fail), Command::Delete("xray")]),
+        ],
+    );
+}
+
+#[test]
 fn a_seed_is_the_same_history_each_time() {
     for seed in 0..20 {
         assert_eq!(plot(seed, 50), plot(seed, 50));

@@ -126,6 +126,14 @@ impl Run {
                 is_thorough = true;
                 self.restart(None, *away).await?;
             }
+            Step::Change { grace, hold, remind, away } => {
+                is_thorough = true;
+                let before = self.world.setting.clone();
+                let setting = Setting { grace: *grace, hold: *hold, remind: *remind, ..before };
+                self.machine().adopt(&setting);
+                self.restart(None, *away).await?;
+                self.world.setting = setting;
+            }
             Step::Role(part) => self.hear(*part),
         }
         self.check(is_thorough).await

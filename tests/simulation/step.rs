@@ -61,6 +61,13 @@ pub enum Step {
     Stop {
         away: i64,
     },
+    /// The same, and it starts again with other settings.
+    Change {
+        grace: i64,
+        hold: i64,
+        remind: Option<i64>,
+        away: i64,
+    },
     /// LiteFS says what this machine is.
     Role(Part),
 }
