@@ -1,6 +1,6 @@
 //! The name of a service.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use super::limits::NAME_BYTES_MAX;
@@ -50,6 +50,13 @@ impl Name {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// So that a table by names is asked with a text.
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -4,18 +4,23 @@
 mod aliases;
 mod attempts;
 mod recorded;
+mod write;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
+pub(super) use write::execute;
 
 use super::command::Command;
 use super::history::{Archive, Entry, Mark};
-use super::raise::{Flying, Raised, To, raise};
+use super::raise::{Raised, To};
 use super::rows::{self, Unreadable};
-use super::{Action, Attempt, Rules, Steered, StoreError, record, sql};
+use super::script::Script;
+use super::{Action, Attempt, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::change::{self, Changed};
 use crate::core::declaration::declare;
@@ -47,6 +52,8 @@ impl Answer {
 pub(super) struct Done {
     pub(super) raised: Vec<Raised>,
     pub(super) services_added: i64,
+    /// How long the last trip to the database took, which stores the rows and commits.
+    pub(super) commit_took: Duration,
     /// Where the history stands now.
     pub(super) archive: Archive,
 }
@@ -67,7 +74,7 @@ pub(super) struct Batch<'a> {
     endings: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
     archive: Archive,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<'a>>,
     /// What is worth a row of its own, by service.
     changes: Vec<(Name, Changed)>,
     /// How many signals came, recorded or not.
@@ -80,11 +87,26 @@ pub(super) struct Batch<'a> {
 #[derive(Default)]
 struct Slot {
     now: Now,
+    /// Its row, where it can be read.
+    id: Option<i64>,
+    /// What that holds, once `now` is something else.
+    before: Option<Service>,
     /// Whether the database has a row of it that was not forgotten.
     stored: bool,
     /// Whether what was stored is to be forgotten first.
     forget: bool,
     changed: bool,
+}
+
+impl Slot {
+    /// The service is `service` from now on.
+    fn becomes(&mut self, service: Service) {
+        let before = std::mem::replace(&mut self.now, Now::Known(service));
+        if let (false, Now::Known(before)) = (self.changed, before) {
+            self.before = Some(before);
+        }
+        self.changed = true;
+    }
 }
 
 /// What is known of a service at this point of the transaction.
@@ -120,8 +142,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Reads what `run` is about. `services` is how many there are.
-    pub(super) async fn read(
+    /// Begins a transaction and reads what `run` is about. `services` is how many there are.
+    pub(super) async fn begin(
         connection: &mut SqliteConnection,
         run: &'a [Command],
         rules: &'a Rules,
@@ -130,15 +152,21 @@ impl<'a> Batch<'a> {
     ) -> Result<Self, sqlx::Error> {
         let mut batch = Self::new(rules, services, archive);
         let asked: Vec<&Name> = run.iter().filter_map(Command::service).collect();
+        let mut script = Script::that_begins();
         if asked.is_empty() {
-            return Ok(batch);
+            return script.execute(connection).await.map(|_| batch);
         }
         let names = asked.iter().copied();
         let names = names.chain(run.iter().flat_map(Command::aliases));
         batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
         let names = json!(names).to_string();
-        batch.read_services(connection, names).await?;
+        let (behind, page_rows) = batch.archive.page_to_trim(run.len());
+        script.add(sql::SERVICES_PACKED).bind(behind)?.bind(page_rows)?.bind(names.as_str())?;
+        let packed = script.fetch_one(connection).await?;
+        let (newest, last): (Option<i64>, _) = (packed.try_get(1)?, packed.try_get(2)?);
+        batch.archive.found(newest.unwrap_or(0), page_rows, last);
+        batch.take_services(connection, &packed, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
         let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));
         let strange = asked
@@ -157,6 +185,27 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
+    /// Takes the services `names` from what `SERVICES_PACKED` gave.
+    async fn take_services(
+        &mut self,
+        connection: &mut SqliteConnection,
+        packed: &SqliteRow,
+        names: String,
+    ) -> Result<(), sqlx::Error> {
+        let Some(found) = rows::unpacked(packed.try_get(0)?) else {
+            return self.read_services(connection, names).await;
+        };
+        for columns in found {
+            let Some(slot) = self.slots.get_mut(columns.name()) else { continue };
+            let id = columns.id;
+            slot.stored = true;
+            slot.now = columns.service().map_or_else(Now::Unreadable, Now::Known);
+            slot.id = matches!(slot.now, Now::Known(_)).then_some(id);
+        }
+        Ok(())
+    }
+
+    /// Reads the services `names`, row by row.
     async fn read_services(
         &mut self,
         connection: &mut SqliteConnection,
@@ -164,9 +213,6 @@ impl<'a> Batch<'a> {
     ) -> Result<(), sqlx::Error> {
         let found = sqlx::query(sql::SERVICES_BY_NAME).bind(names);
         for row in found.fetch_all(connection).await? {
-            // Hands may have added rows.
-            let newest: Option<i64> = row.try_get(rows::SERVICE_COLUMNS)?;
-            self.archive.newest = self.archive.newest.max(newest.unwrap_or(0));
             // A name that is none's has a row of nothing.
             let Ok(Some(name)) = row.try_get::<Option<String>, _>(1) else { continue };
             let Some(slot) = Name::parse(name).ok().and_then(|name| self.slots.get_mut(&name))
@@ -185,10 +231,8 @@ impl<'a> Batch<'a> {
         for Change { service, alert } in changes {
             batch.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
             let name = service.name.clone();
-            batch.slots.insert(
-                name,
-                Slot { now: Now::Known(service), stored: true, changed: true, forget: false },
-            );
+            let now = Now::Known(service);
+            batch.slots.insert(name, Slot { now, stored: true, changed: true, ..Slot::default() });
         }
         batch
     }
@@ -217,7 +261,7 @@ impl<'a> Batch<'a> {
             .collect()
     }
 
-    fn ping(&mut self, ping: &Ping, now: i64) -> Result<Steered, StoreError> {
+    fn ping(&mut self, ping: &'a Ping, now: i64) -> Result<Steered, StoreError> {
         let name = self.meant(ping).ok_or(StoreError::UnknownService)?.clone();
         let slot = self.slots.entry(name.clone()).or_default();
         let says_when = ping.terms.frequency.is_some() || ping.terms.cron.is_some();
@@ -263,13 +307,13 @@ impl<'a> Batch<'a> {
                 let id = self.archive.newest;
                 service.history.newest = id;
                 let (at, duration_ms) = (decision.at, decision.duration_ms);
-                self.entries.push(Entry::new(id, &name, before, ping, at, duration_ms));
+                let service = name.clone();
+                self.entries.push(Entry { id, service, ping, before, at, duration_ms });
             }
         }
         let changed = change::between(stored, Some(&service), true, &ping.origin, ping.received_at);
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
-        slot.now = Now::Known(service.clone());
-        slot.changed = true;
+        slot.becomes(service.clone());
         self.services += i64::from(is_new);
         self.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
         if is_new {
@@ -326,8 +370,7 @@ impl<'a> Batch<'a> {
         };
         let changed = change::between(stored, Some(&change.service), false, by, at);
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
-        slot.now = Now::Known(change.service.clone());
-        slot.changed = true;
+        slot.becomes(change.service.clone());
         self.services += i64::from(is_new);
         // Whoever is told of its outage yet is told of its end, too: what is on its way stays so.
         self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
@@ -376,104 +419,4 @@ impl<'a> Batch<'a> {
         self.endings.extend(ends.map(|alert| (alert, To::ThoseTold)));
         Ok(())
     }
-
-    /// Writes everything that was decided.
-    pub(super) async fn write(
-        &mut self,
-        connection: &mut SqliteConnection,
-        flying: &Flying,
-    ) -> Result<Done, sqlx::Error> {
-        // What was delivered before a service was deleted stays delivered, so attempts come first.
-        if !self.attempts.is_empty() {
-            let values: Vec<Value> =
-                self.attempts.iter().map(|attempt| attempts::values(attempt)).collect();
-            attempts::record(connection, &values).await?;
-            execute(connection, sql::DELIVERIES_RECORD, &values).await?;
-        }
-        let still = attempts::still_flying(flying, &self.attempts);
-        let flying = still.as_ref().unwrap_or(flying);
-        let reminded: Vec<&str> =
-            self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
-        if !reminded.is_empty() {
-            execute_but(connection, sql::REMINDERS_REPLACE, &reminded, flying).await?;
-        }
-        // Raised while it is still known who was told of what; what a service made afresh raises is not forgotten.
-        let endings = std::mem::take(&mut self.endings);
-        let mut raised = raise(connection, endings, self.rules, flying).await?;
-        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
-        if !forgotten.is_empty() {
-            execute(connection, sql::PINGS_FORGET, &forgotten).await?;
-            execute(connection, sql::SERVICES_FORGET, &forgotten).await?;
-            execute_but(connection, sql::DELIVERIES_CLOSE, &forgotten, flying).await?;
-            execute_but(connection, sql::DELIVERIES_FORGET, &forgotten, flying).await?;
-            execute(connection, sql::ALERTS_FORGET, &forgotten).await?;
-        }
-        let alerts = std::mem::take(&mut self.alerts);
-        raised.extend(raise(connection, alerts, self.rules, flying).await?);
-        let changed: Vec<Value> =
-            self.changed().map(|(service, _)| rows::service_values(service)).collect();
-        if !changed.is_empty() {
-            execute(connection, sql::SERVICES_STORE, &changed).await?;
-        }
-        let told = self.changed().filter(|(service, _)| service.alerted);
-        let told: Vec<&str> = told.map(|(service, _)| service.name.as_str()).collect();
-        if !told.is_empty() {
-            // A signal that is sent again is not counted, and may change nothing else but the deadline.
-            execute(connection, sql::SERVICES_ALERTED, &told).await?;
-        }
-        if !self.renamed.is_empty() {
-            let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
-            execute(connection, sql::ALIASES_FORGET, &services).await?;
-            let pairs = self.renamed.iter().flat_map(|(name, aliases)| {
-                aliases.iter().map(|alias| json!([alias.as_str(), name.as_str()]))
-            });
-            execute(connection, sql::ALIASES_STORE, &pairs.collect::<Vec<_>>()).await?;
-        }
-        let mut archive = self.archive;
-        archive.append(connection, &self.entries, self.signals, self.rules).await?;
-        record::append(connection, &self.changes, &mut archive.changes).await?;
-        let added = self.changed().filter(|(_, stored)| !stored).count();
-        let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
-        Ok(Done { raised, services_added, archive })
-    }
-
-    fn changed(&self) -> impl Iterator<Item = (&Service, bool)> {
-        self.slots.values().filter(|slot| slot.changed).filter_map(|slot| match &slot.now {
-            Now::Known(service) => Some((service, slot.stored)),
-            _ => None,
-        })
-    }
-}
-
-/// The names of those services that are `wanted`.
-fn names(slots: &HashMap<Name, Slot>, wanted: impl Fn(&Slot) -> bool) -> Vec<&str> {
-    slots.iter().filter(|(_, slot)| wanted(slot)).map(|(name, _)| name.as_str()).collect()
-}
-
-/// Whom a reminder is about.
-fn reminded(alert: &Alert) -> Option<&str> {
-    (alert.kind == Kind::Reminder).then(|| alert.service.as_str())
-}
-
-/// Executes a statement whose one parameter is a JSON array.
-pub(super) async fn execute<T: serde::Serialize>(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-    values: &[T],
-) -> Result<(), sqlx::Error> {
-    sqlx::query(statement).bind(json!(values).to_string()).execute(connection).await?;
-    Ok(())
-}
-
-/// Executes a statement whose second parameter are the deliveries in flight.
-async fn execute_but(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-    names: &[&str],
-    flying: &Flying,
-) -> Result<(), sqlx::Error> {
-    let query =
-        sqlx::query(statement).bind(json!(names).to_string()).bind(json!(flying).to_string());
-    query.execute(connection).await?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
-use super::batch::execute;
+use super::script::Script;
 use super::{Rules, record, sql};
 use crate::core::limits::{LOG_ROW_BYTES, LOGS_TRIM_ROWS_MAX, TRIM_AFTER_ROWS, TRIM_ROWS_MAX};
 use crate::core::name::Name;
@@ -26,48 +26,60 @@ pub(super) struct Archive {
     cursor: i64,
     /// Rows that came since.
     appended: usize,
+    /// What is to be looked through in this transaction.
+    page: Option<Page>,
     /// How much space all logs take.
     log_bytes: i64,
     /// How many changes are kept.
     pub(super) changes: i64,
 }
 
-/// A signal that is to be recorded.
-pub(super) struct Entry {
-    pub(super) service: Name,
-    row: Value,
-    log: Option<Value>,
-    log_bytes: i64,
+/// Rows behind the cursor.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// The last of them; `None` at the end.
+    last: Option<i64>,
+    /// The newest row of all.
+    newest: i64,
 }
 
-impl Entry {
-    /// The row `id` for a ping about the second `at`, which follows the history `before`.
-    pub(super) fn new(
-        id: i64,
-        service: &Name,
-        before: History,
-        ping: &Ping,
-        at: i64,
-        duration_ms: Option<i64>,
-    ) -> Self {
-        let row = json!([
-            id,
-            service.as_str(),
-            before.signals + 1,
-            before.newest,
-            at,
-            ping.received_at,
-            ping.signal.as_str(),
-            ping.signal.exit_status(),
-            duration_ms,
-            ping.run.as_ref().map(RunId::as_str),
-            ping.origin.address,
-            ping.origin.key,
-        ]);
-        let is_success = i64::from(ping.signal.is_end() && !ping.signal.is_failure());
-        let log_bytes = ping.log.as_ref().map_or(0, |log| bytes_of(log));
-        let log = ping.log.as_ref().map(|log| json!([id, is_success, log_bytes, log]));
-        Self { service: service.clone(), row, log, log_bytes }
+/// A signal that is to be recorded.
+pub(super) struct Entry<'a> {
+    /// Its row.
+    pub(super) id: i64,
+    pub(super) service: Name,
+    pub(super) ping: &'a Ping,
+    /// What it follows.
+    pub(super) before: History,
+    /// The second that it is about.
+    pub(super) at: i64,
+    pub(super) duration_ms: Option<i64>,
+}
+
+impl Entry<'_> {
+    fn bind(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+        let ping = self.ping;
+        script
+            .bind(self.id)?
+            .bind(self.service.as_str())?
+            .bind(self.before.signals + 1)?
+            .bind(self.before.newest)?
+            .bind(self.at)?
+            .bind(ping.received_at)?
+            .bind(ping.signal.as_str())?
+            .bind(ping.signal.exit_status())?
+            .bind(self.duration_ms)?
+            .bind(ping.run.as_ref().map(RunId::as_str))?
+            .bind(ping.origin.address.as_deref())?
+            .bind(ping.origin.key.as_deref())?;
+        Ok(())
+    }
+
+    fn log(&self) -> Option<Value> {
+        let log = self.ping.log.as_ref()?;
+        let signal = self.ping.signal;
+        let is_success = i64::from(signal.is_end() && !signal.is_failure());
+        Some(json!([self.id, is_success, bytes_of(log), log]))
     }
 }
 
@@ -86,75 +98,61 @@ impl Archive {
             sqlx::query_scalar(sql::record::PINGS_TRIMMED_UNTIL).fetch_one(connection).await?;
         // However seldom something comes between two starts, each looks at a page.
         let appended = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
-        Ok(Self { newest, cursor, appended, log_bytes, changes })
+        Ok(Self { newest, cursor, appended, log_bytes, changes, ..Self::default() })
     }
 
-    /// Appends `entries`, those of so many `signals` that are kept, and removes what is too much.
-    pub(super) async fn append(
+    /// Has `script` append `entries`, those of so many `signals` that are kept, and remove what is too much.
+    pub(super) fn append(
         &mut self,
-        connection: &mut SqliteConnection,
-        entries: &[Entry],
+        script: &mut Script,
+        entries: &[Entry<'_>],
         signals: usize,
         rules: &Rules,
     ) -> Result<(), sqlx::Error> {
         self.appended += signals;
-        if !entries.is_empty() {
-            self.store(connection, entries).await?;
-        }
-        if self.appended >= TRIM_AFTER_ROWS {
-            self.trim(connection, rules).await?;
-        }
-        if self.log_bytes > rules.log_bytes_max {
-            self.trim_logs(connection, rules).await?;
-        }
-        Ok(())
+        script.rows(&sql::of_rows::PINGS_STORE, entries, |script, entry| entry.bind(script))?;
+        let logs: Vec<Value> = entries.iter().filter_map(Entry::log).collect();
+        let logged = entries.iter().filter_map(|entry| entry.ping.log.as_ref());
+        self.log_bytes += logged.map(|log| bytes_of(log)).sum::<i64>();
+        script.array(sql::LOGS_STORE, &logs)?;
+        self.trim(script, rules)
     }
 
-    async fn store(
-        &mut self,
-        connection: &mut SqliteConnection,
-        entries: &[Entry],
-    ) -> Result<(), sqlx::Error> {
-        let rows: Vec<&Value> = entries.iter().map(|entry| &entry.row).collect();
-        execute(connection, sql::PINGS_STORE, &rows).await?;
-        let logs: Vec<&Value> = entries.iter().filter_map(|entry| entry.log.as_ref()).collect();
-        if !logs.is_empty() {
-            execute(connection, sql::LOGS_STORE, &logs).await?;
-            self.log_bytes += entries.iter().map(|entry| entry.log_bytes).sum::<i64>();
-        }
-        Ok(())
+    /// Behind which row to look for what is too much before up to `signals` more come, and at how many; 0: not yet.
+    pub(super) fn page_to_trim(&self, signals: usize) -> (i64, i64) {
+        let grown = self.appended + signals;
+        let rows = if grown < TRIM_AFTER_ROWS { 0 } else { (2 * grown).min(TRIM_ROWS_MAX) };
+        (self.cursor, i64::try_from(rows).unwrap_or(i64::MAX))
     }
 
-    async fn trim(
-        &mut self,
-        connection: &mut SqliteConnection,
-        rules: &Rules,
-    ) -> Result<(), sqlx::Error> {
-        let rows = i64::try_from((2 * self.appended).min(TRIM_ROWS_MAX)).unwrap_or(i64::MAX);
+    /// Takes what the database said of [that page](Self::page_to_trim), and the newest row.
+    pub(super) fn found(&mut self, newest: i64, rows: i64, last: Option<i64>) {
+        // Hands may have added rows.
+        self.newest = self.newest.max(newest);
+        self.page = (rows > 0).then_some(Page { last, newest });
+    }
+
+    /// Has `script` remove what is too much of the page that was found.
+    fn trim(&mut self, script: &mut Script, rules: &Rules) -> Result<(), sqlx::Error> {
+        let Some(page) = self.page.take() else { return Ok(()) };
         self.appended = 0;
-        let page = sqlx::query_scalar(sql::PINGS_PAGE).bind(self.cursor).bind(rows);
-        let last: Option<i64> = page.fetch_one(&mut *connection).await?;
-        let Some(last) = last else {
-            return self.go_on_from(0, connection).await;
-        };
-        let trim = sqlx::query(sql::PINGS_TRIM).bind(self.cursor).bind(last).bind(rules.history);
-        trim.execute(&mut *connection).await?;
+        let before = self.cursor;
         // At the end it begins anew, or it would look at nothing but what has just come.
-        self.go_on_from(if last >= self.newest { 0 } else { last }, connection).await
+        self.cursor = page.last.filter(|last| *last < page.newest).unwrap_or(0);
+        if let Some(last) = page.last {
+            script.add(sql::PINGS_TRIM).bind(before)?.bind(last)?.bind(rules.history)?;
+        }
+        script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?;
+        Ok(())
     }
 
-    async fn go_on_from(
-        &mut self,
-        cursor: i64,
-        connection: &mut SqliteConnection,
-    ) -> Result<(), sqlx::Error> {
-        self.cursor = cursor;
-        sqlx::query(sql::record::PINGS_NOTE_TRIMMED).bind(cursor).execute(connection).await?;
-        Ok(())
+    /// Whether logs take more space than they may.
+    pub(super) fn is_full(&self, rules: &Rules) -> bool {
+        self.log_bytes > rules.log_bytes_max
     }
 
     /// Makes room for logs, a twentieth more than is needed so that not every log costs this.
-    async fn trim_logs(
+    pub(super) async fn trim_logs(
         &mut self,
         connection: &mut SqliteConnection,
         rules: &Rules,

@@ -22,6 +22,7 @@ mod report;
 mod retry;
 mod rows;
 mod schema;
+mod script;
 mod services;
 mod sql;
 mod start;

@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use tracing::debug;
 
-use super::batch::execute;
 use super::rows::{self, Unreadable};
+use super::script::Script;
 use super::sql::record as sql;
 use crate::core::change::{Changed, Watch, What};
 use crate::core::frequency::Frequency;
@@ -43,12 +43,14 @@ pub(super) async fn append(
             values(service, *number, changed)
         })
         .collect();
-    execute(connection, sql::CHANGES_STORE, &values).await?;
     let services: Vec<&str> = counts.into_keys().collect();
-    let trim = sqlx::query(sql::CHANGES_TRIM_OF).bind(json!(services).to_string());
-    let trimmed = trim.bind(CHANGES_OF_SERVICE_MAX).execute(&mut *connection).await?;
+    let mut script = Script::default();
+    script.array(sql::CHANGES_STORE, &values)?;
+    script.array(sql::CHANGES_TRIM_OF, &services)?;
+    script.bind(CHANGES_OF_SERVICE_MAX)?;
+    let affected = i64::try_from(script.execute(&mut *connection).await?).unwrap_or(i64::MAX);
     let appended = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    *rows += appended - i64::try_from(trimmed.rows_affected()).unwrap_or(0);
+    *rows += appended - (affected - appended);
     if *rows > CHANGES_ROWS_MAX {
         let excess = *rows - CHANGES_ROWS_MAX + CHANGES_TRIM_ROWS;
         let trimmed = sqlx::query(sql::CHANGES_TRIM).bind(excess).execute(connection).await?;

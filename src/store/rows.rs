@@ -1,5 +1,8 @@
 //! How rows become services and alerts, and the other way round.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -33,33 +36,110 @@ pub(super) fn swept(row: &SqliteRow) -> Result<(Cursor, Result<Service, Unreadab
 /// How many columns a service has.
 pub(super) const SERVICE_COLUMNS: usize = 24;
 
+/// The columns of a service in their order, as a row holds them or as one element of what `SERVICES_PACKED` gives.
+#[derive(Deserialize)]
+pub(super) struct Columns<'a> {
+    pub(super) id: i64,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    description: Option<String>,
+    frequency: Option<i64>,
+    cron: Option<Cow<'a, str>>,
+    tz: Option<Cow<'a, str>>,
+    grace: i64,
+    grace_given: i64,
+    max_runtime: Option<i64>,
+    locked: i64,
+    paused: i64,
+    last_ping: Option<i64>,
+    last_success: Option<i64>,
+    last_duration_ms: Option<i64>,
+    expected: Option<i64>,
+    deadline: Option<i64>,
+    alerted: i64,
+    failed: i64,
+    outage_since: Option<i64>,
+    reminded_at: Option<i64>,
+    running_since: Option<i64>,
+    runs: Option<Cow<'a, str>>,
+    signals: i64,
+    newest_ping: i64,
+}
+
+/// What `SERVICES_PACKED` has packed; `None` where hands have put something into a row that this cannot carry.
+pub(super) fn unpacked(packed: &[u8]) -> Option<Vec<Columns<'_>>> {
+    serde_json::from_slice(packed).ok()
+}
+
 /// A service from a row that begins with its id.
 pub(super) fn service(row: &SqliteRow) -> Result<Service, Unreadable> {
-    let running_since = time("running_since", row.try_get(20)?)?;
-    Ok(Service {
-        name: name(row, 1)?,
+    columns(row)?.service()
+}
+
+fn columns(row: &SqliteRow) -> Result<Columns<'_>, sqlx::Error> {
+    let text = |index| row.try_get::<Option<&str>, _>(index).map(|text| text.map(Cow::Borrowed));
+    Ok(Columns {
+        id: row.try_get(0)?,
+        name: Cow::Borrowed(row.try_get(1)?),
         description: row.try_get(2)?,
-        schedule: schedule(row.try_get(3)?, row.try_get(4)?, row.try_get(5)?)?,
-        grace: checked("grace", row.try_get(6)?, Grace::from_seconds)?,
-        grace_given: flag(row, 7)?,
-        max_runtime: optional("max_runtime", row.try_get(8)?, Frequency::from_seconds)?,
-        locked: flag(row, 9)?,
-        paused: flag(row, 10)?,
-        last_ping: time("last_ping", row.try_get(11)?)?,
-        last_success: time("last_success", row.try_get(12)?)?,
+        frequency: row.try_get(3)?,
+        cron: text(4)?,
+        tz: text(5)?,
+        grace: row.try_get(6)?,
+        grace_given: row.try_get(7)?,
+        max_runtime: row.try_get(8)?,
+        locked: row.try_get(9)?,
+        paused: row.try_get(10)?,
+        last_ping: row.try_get(11)?,
+        last_success: row.try_get(12)?,
         last_duration_ms: row.try_get(13)?,
-        expected: time("expected", row.try_get(14)?)?,
-        deadline: time("deadline", row.try_get(15)?)?,
-        alerted: flag(row, 16)?,
-        failed: flag(row, 17)?,
-        outage_since: time("outage_since", row.try_get(18)?)?,
-        reminded_at: time("reminded_at", row.try_get(19)?)?,
-        runs: runs(running_since, row.try_get(21)?)?,
-        history: History {
-            signals: count("signals", row.try_get(22)?)?,
-            newest: count("newest_ping", row.try_get(23)?)?,
-        },
+        expected: row.try_get(14)?,
+        deadline: row.try_get(15)?,
+        alerted: row.try_get(16)?,
+        failed: row.try_get(17)?,
+        outage_since: row.try_get(18)?,
+        reminded_at: row.try_get(19)?,
+        running_since: row.try_get(20)?,
+        runs: text(21)?,
+        signals: row.try_get(22)?,
+        newest_ping: row.try_get(23)?,
     })
+}
+
+impl Columns<'_> {
+    /// The service that they describe.
+    pub(super) fn service(self) -> Result<Service, Unreadable> {
+        let running_since = time("running_since", self.running_since)?;
+        Ok(Service {
+            name: named(&self.name)?,
+            description: self.description,
+            schedule: schedule(self.frequency, self.cron.as_deref(), self.tz.as_deref())?,
+            grace: checked("grace", Some(self.grace), Grace::from_seconds)?,
+            grace_given: self.grace_given != 0,
+            max_runtime: optional("max_runtime", self.max_runtime, Frequency::from_seconds)?,
+            locked: self.locked != 0,
+            paused: self.paused != 0,
+            last_ping: time("last_ping", self.last_ping)?,
+            last_success: time("last_success", self.last_success)?,
+            last_duration_ms: self.last_duration_ms,
+            expected: time("expected", self.expected)?,
+            deadline: time("deadline", self.deadline)?,
+            alerted: self.alerted != 0,
+            failed: self.failed != 0,
+            outage_since: time("outage_since", self.outage_since)?,
+            reminded_at: time("reminded_at", self.reminded_at)?,
+            runs: runs(running_since, self.runs.as_deref())?,
+            history: History {
+                signals: count("signals", self.signals)?,
+                newest: count("newest_ping", self.newest_ping)?,
+            },
+        })
+    }
+
+    /// Its name, as far as it is one.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A number that may be counted on from.
@@ -152,11 +232,12 @@ fn runs_value(runs: &Runs) -> Option<String> {
 }
 
 fn name(row: &SqliteRow, index: usize) -> Result<Name, Unreadable> {
-    let text: String = row.try_get(index)?;
-    Name::parse(text.as_str()).map_err(|_| Unreadable::Value {
-        column: "name",
-        value: format!("{:?}", text.escape_debug().to_string()),
-    })
+    named(row.try_get(index)?)
+}
+
+fn named(text: &str) -> Result<Name, Unreadable> {
+    let shown = |text: &str| format!("{:?}", text.escape_debug().to_string());
+    Name::parse(text).map_err(|_| Unreadable::Value { column: "name", value: shown(text) })
 }
 
 fn checked<T>(

@@ -1,7 +1,8 @@
 //! Every SQL text of the program. SQL stores and selects; it decides nothing.
 //!
 //! Rows travel in and out of a batch as one JSON array each (`json_each`), so that a batch is few statements whatever
-//! its size. No value here holds a NUL, at which `json_each` would cut it.
+//! its size. No value here holds a NUL, at which `json_each` would cut it. What every ping writes travels as bound rows
+//! ([`OfRows`](of_rows::OfRows)), which cost a third of that.
 
 /// Declares the texts, and lists them all for the test that prepares each on a migrated database.
 macro_rules! statements {
@@ -56,17 +57,31 @@ macro_rules! of_the_forgotten {
     };
 }
 
+/// Forgets the services named in `?1` and everything of theirs, but for the deliveries in flight, `?2`.
+pub(super) const FORGET: [&str; 5] =
+    [PINGS_FORGET, SERVICES_FORGET, DELIVERIES_CLOSE, DELIVERIES_FORGET, ALERTS_FORGET];
+
 pub(super) mod alerts;
+pub(super) mod of_rows;
 pub(super) mod pages;
 pub(super) mod record;
 
 statements! {
-    /// The rows of the services named in `?1`, an array of names, and the newest row of the history; for a name that is
-    /// none's that alone.
+    /// The rows of the services named in `?1`, an array of names; a row of nothing for a name that is none's.
     SERVICES_BY_NAME = concat!("
-        SELECT ", service_columns!(), ", (SELECT max(id) FROM pings)
+        SELECT ", service_columns!(), "
         FROM json_each(?1) AS wanted
         LEFT JOIN services AS s ON s.name = wanted.value");
+
+    /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
+    /// many. And the newest row of the history, and the last of so many behind a row.
+    SERVICES_PACKED = concat!("
+        SELECT
+            json_group_array(json_array(", service_columns!(), ")),
+            (SELECT max(id) FROM pings),
+            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ?))
+        FROM json_each(?) AS wanted
+        CROSS JOIN services AS s ON s.name = wanted.value");
 
     /// The services that the names of `?1`, an array, are aliases of.
     ALIASES_BY_NAME = "
@@ -130,7 +145,7 @@ statements! {
         ORDER BY coalesce(s.reminded_at, s.outage_since), s.id
         LIMIT ?4");
 
-    /// Stores the services of `?1`, an array of rows.
+    /// Stores the services of the parameter, an array of rows.
     SERVICES_STORE = "
         INSERT INTO services (
             name, description, frequency, cron, tz, grace, grace_given, max_runtime, locked, paused, last_ping,
@@ -142,7 +157,7 @@ statements! {
             value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
             value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
             value ->> 22
-        FROM json_each(?1)
+        FROM json_each(?)
         WHERE true
         ON CONFLICT (name) DO UPDATE SET
             description = excluded.description,
@@ -168,20 +183,10 @@ statements! {
             signals = excluded.signals,
             newest_ping = excluded.newest_ping";
 
-    /// Sets right that the services named in `?1` were told of, where the trigger has taken a new deadline for one that
-    /// hands have set.
+    /// Sets right that the services named in the parameter were told of, where the trigger has taken a new deadline for
+    /// one that hands have set.
     SERVICES_ALERTED = "
-        UPDATE services SET alerted = 1 WHERE alerted = 0 AND name IN (SELECT value FROM json_each(?1))";
-
-    /// Appends the rows of `?1` to the history.
-    PINGS_STORE = "
-        INSERT INTO pings (
-            id, service, number, previous, at, received_at, signal, exit_status, duration_ms, run, address, key
-        )
-        SELECT
-            value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-            value ->> 8, value ->> 9, value ->> 10, value ->> 11
-        FROM json_each(?1)";
+        UPDATE services SET alerted = 1 WHERE alerted = 0 AND name IN (SELECT value FROM json_each(?))";
 
     /// Which of `?1`, an array of (newest row, its number, service, run, signal, second), are in the history already,
     /// by their place there; each service's last `?2` signals are looked at.
@@ -219,16 +224,12 @@ statements! {
             WHERE p.service = c.service AND p.number = c.number
         )";
 
-    /// The last of up to `?2` rows of the history behind the row `?1`.
-    PINGS_PAGE = "
-        SELECT max(id) FROM (SELECT id FROM pings WHERE id > ?1 ORDER BY id LIMIT ?2)";
-
-    /// Removes from the rows of the history behind `?1`, up to `?2`, those that `?3` younger ones of their service
+    /// Removes from the rows of the history behind one, up to another, those that so many younger ones of their service
     /// follow, and those whose service is gone or was made afresh.
     PINGS_TRIM = "
         DELETE FROM pings
-        WHERE id > ?1 AND id <= ?2 AND coalesce(
-            (SELECT s.signals - number >= ?3 OR number > s.signals FROM services AS s WHERE s.name = pings.service),
+        WHERE id > ? AND id <= ? AND coalesce(
+            (SELECT s.signals - number >= ? OR number > s.signals FROM services AS s WHERE s.name = pings.service),
             true
         )";
 
@@ -236,10 +237,10 @@ statements! {
     PINGS_NEWEST = "
         SELECT coalesce(max(id), 0) FROM pings";
 
-    /// Stores the logs of `?1`, an array of (row of the history, whether of a success, bytes, text).
+    /// Stores the logs of the parameter, an array of (row of the history, whether of a success, bytes, text).
     LOGS_STORE = "
         INSERT INTO logs (ping, is_success, bytes, log)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
 
     /// How much space all logs take.
     LOGS_BYTES = "

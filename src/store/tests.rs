@@ -4,6 +4,7 @@
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
+use super::sql::of_rows::{PINGS_STORE, SERVICES_PINGED, STATEMENT_ROWS};
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
@@ -52,9 +53,18 @@ fn ping(name: &str, frequency: i64) -> Ping {
     Ping { terms, ..Ping::new(Name::parse(name).unwrap(), NOW) }
 }
 
-/// Every statement, by its name.
-fn statements() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    sql::ALL.iter().chain(sql::alerts::ALL).chain(sql::record::ALL).chain(sql::pages::ALL)
+/// Every text by its name.
+fn texts() -> Vec<(&'static str, String)> {
+    let of_rows = [("SERVICES_PINGED", SERVICES_PINGED), ("PINGS_STORE", PINGS_STORE)];
+    let of_rows = of_rows.iter().flat_map(|(name, statement)| {
+        STATEMENT_ROWS.into_iter().map(|rows| (*name, statement.text(rows)))
+    });
+    let all = [sql::ALL, sql::alerts::ALL, sql::record::ALL, sql::pages::ALL];
+    all.into_iter()
+        .flatten()
+        .map(|(name, text)| (*name, (*text).to_owned()))
+        .chain(of_rows)
+        .collect()
 }
 
 #[tokio::test]
@@ -62,8 +72,8 @@ async fn every_statement_can_be_prepared_on_a_migrated_database() {
     let opening = opening().await;
     let mut connection = connection(&opening).await;
     assert!(sql::ALL.len() > 10);
-    for (name, text) in statements() {
-        if let Err(error) = connection.prepare(text.into_sql_str()).await {
+    for (name, text) in texts() {
+        if let Err(error) = connection.prepare(sqlx::AssertSqlSafe(text).into_sql_str()).await {
             panic!("{name}: {error}");
         }
     }
@@ -76,9 +86,9 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
     // What was asked for, the rows that a walk through one service's history has come to, and a page with its limit.
     let is_bounded = |step: &str| {
         // What a subquery reads is a step of its own.
-        step.contains("VIRTUAL TABLE")
-            || step.starts_with("SCAN (subquery-")
-            || ["SCAN w", "SCAN c", "SCAN page", "SCAN CONSTANT ROW"].contains(&step)
+        let given = ["VIRTUAL TABLE", "CONSTANT ROW", "-ROW VALUES", "SCAN (subquery"];
+        given.iter().any(|given| step.contains(given))
+            || ["SCAN w", "SCAN c", "SCAN page", "SCAN pinged"].contains(&step)
     };
     // Counting counts; what left the settings is looked for once a start, and a clock that went back is rare.
     let may_scan = [
@@ -105,7 +115,7 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         "DELIVERIES_UNSTICK",
         "MIGRATIONS_APPLIED",
     ];
-    for (name, text) in statements() {
+    for (name, text) in texts() {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
         let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
@@ -124,14 +134,14 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
             assert!(!reads.is_empty() && reads.iter().all(is_indexed), "{name}: {plan:#?}");
             continue;
         }
-        if *name == "SERVICES_DUE" {
+        if name == "SERVICES_DUE" {
             assert_eq!(
                 plan,
                 ["SEARCH s USING INDEX services_due (alerted=? AND deadline>? AND deadline<?)"]
             );
         }
         let scans = plan.iter().any(|step| step.starts_with("SCAN ") && !is_bounded(step));
-        assert!(!scans || may_scan.contains(name), "{name}: {plan:#?}");
+        assert!(!scans || may_scan.contains(&name), "{name}: {plan:#?}");
     }
 }
 

@@ -17,6 +17,7 @@ use super::errors::{is_about_a_value, is_busy, is_not_primary};
 use super::history::Archive;
 use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
+use super::script::{Script, undone_unless_ok};
 use super::{
     Cursor, DueDeliveries, Guard, Health, Retried, Rules, StoreError, SweepFor, SweepPage,
     listening, retry, rows, sql, sweep, tally,
@@ -173,19 +174,21 @@ impl Writer {
         self.health.begins(now);
         self.check()?;
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
-        if is_stale {
-            listening::remember(&mut transaction, before, next).await?;
-        }
-        let mut batch = Batch::read(&mut transaction, run, &rules, services, self.archive).await?;
-        let answers = batch.decide(run, now);
-        let done = batch.write(&mut transaction, &self.flying).await?;
-        let written = Instant::now();
-        transaction.commit().await?;
-        self.health.committed(written.elapsed());
+        let (archive, flying) = (self.archive, &self.flying);
+        let work = async |connection: &mut SqliteConnection| {
+            let mut batch = Batch::begin(connection, run, &rules, services, archive).await?;
+            if is_stale {
+                listening::remember(connection, before, next).await?;
+            }
+            let answers = batch.decide(run, now);
+            Ok((answers, batch.write(connection, flying).await?))
+        };
+        let outcome = work(&mut *connection).await;
+        let (answers, done) = undone_unless_ok(connection, outcome).await?;
+        self.health.committed(done.commit_took);
         self.health.succeeded();
-        self.metrics.commit(written.elapsed());
+        self.metrics.commit(done.commit_took);
         self.metrics.batch(run.len(), began.elapsed());
         tally::done(&self.metrics, run, &answers);
         if is_stale {
@@ -286,19 +289,22 @@ impl Writer {
         }
         self.health.begins(now);
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        // Read again: between the two, hands may have edited.
-        let page = sweep::page(&mut transaction, sweep, due_before, after, rows_max).await?;
-        if is_stale {
-            // A gap is on disk before anything is judged by it.
-            listening::remember(&mut transaction, before, next).await?;
-        }
-        let done =
-            Batch::of_changes(decide(&page), &rules).write(&mut transaction, &self.flying).await?;
-        let written = Instant::now();
-        transaction.commit().await?;
+        let flying = &self.flying;
+        let work = async |connection: &mut SqliteConnection| {
+            Script::that_begins().execute(connection).await?;
+            // Read again: between the two, hands may have edited.
+            let page = sweep::page(connection, sweep, due_before, after, rows_max).await?;
+            if is_stale {
+                // A gap is on disk before anything is judged by it.
+                listening::remember(connection, before, next).await?;
+            }
+            let mut batch = Batch::of_changes(decide(&page), &rules);
+            Ok((batch.write(connection, flying).await?, page))
+        };
+        let outcome = work(&mut *connection).await;
+        let (done, page) = undone_unless_ok(connection, outcome).await?;
         self.health.succeeded();
-        self.metrics.commit(written.elapsed());
+        self.metrics.commit(done.commit_took);
         if is_stale {
             listening::log(before, next);
             self.listening = next;

@@ -16,9 +16,9 @@ statements! {
 
     /// Notes up to where the history was looked through.
     PINGS_NOTE_TRIMMED = "
-        UPDATE monitor SET trimmed_until = ?1 WHERE id = 1";
+        UPDATE monitor SET trimmed_until = ? WHERE id = 1";
 
-    /// Appends the changes of `?1`, an array of rows, each with which of its service's it is among them.
+    /// Appends the changes of the parameter, an array of rows, each with which of its service's it is among them.
     CHANGES_STORE = "
         INSERT INTO changes (
             service, number, at, what, by_ping, key, signals, was_frequency, was_cron, was_tz, was_grace,
@@ -31,16 +31,16 @@ statements! {
             value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
             value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16,
             value ->> 17, value ->> 18, value ->> 19
-        FROM json_each(?1)";
+        FROM json_each(?)";
 
-    /// Removes the changes of the services named in `?1` that `?2` newer ones follow.
+    /// Removes the changes of the services named in the first parameter that so many newer ones follow.
     CHANGES_TRIM_OF = "
         DELETE FROM changes WHERE seq IN (
             SELECT c.seq
-            FROM json_each(?1) AS wanted
+            FROM json_each(?) AS wanted
             CROSS JOIN changes AS c ON c.service = wanted.value AND c.number <= (
                 SELECT max(newest.number) FROM changes AS newest WHERE newest.service = wanted.value
-            ) - ?2
+            ) - ?
         )";
 
     /// Removes the `?1` oldest changes.

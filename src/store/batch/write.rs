@@ -1,0 +1,185 @@
+//! What a batch writes, with one statement for each table.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::super::raise::{Flying, raise};
+use super::super::script::Script;
+use super::super::{record, rows, sql};
+use super::{Batch, Done, Now, Slot, attempts};
+use crate::core::alert::{Alert, Kind};
+use crate::core::name::Name;
+use crate::core::service::Service;
+
+impl Batch<'_> {
+    /// Writes everything that was decided, and commits.
+    pub(in crate::store) async fn write(
+        &mut self,
+        connection: &mut SqliteConnection,
+        flying: &Flying,
+    ) -> Result<Done, sqlx::Error> {
+        // What was delivered before a service was deleted stays delivered, so attempts come first.
+        if !self.attempts.is_empty() {
+            let values: Vec<Value> =
+                self.attempts.iter().map(|attempt| attempts::values(attempt)).collect();
+            attempts::record(connection, &values).await?;
+            execute(connection, sql::DELIVERIES_RECORD, &values).await?;
+        }
+        let still = attempts::still_flying(flying, &self.attempts);
+        let flying = still.as_ref().unwrap_or(flying);
+        let reminded: Vec<&str> =
+            self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
+        if !reminded.is_empty() {
+            let statement = sql::REMINDERS_REPLACE.to_owned();
+            execute_but(connection, statement, &reminded, flying).await?;
+        }
+        // Raised while it is still known who was told of what; what a service made afresh raises is not forgotten.
+        let endings = std::mem::take(&mut self.endings);
+        let mut raised = raise(connection, endings, self.rules, flying).await?;
+        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
+        if !forgotten.is_empty() {
+            execute_but(connection, sql::FORGET.join(";"), &forgotten, flying).await?;
+        }
+        let alerts = std::mem::take(&mut self.alerts);
+        raised.extend(raise(connection, alerts, self.rules, flying).await?);
+        if !self.renamed.is_empty() {
+            let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
+            execute(connection, sql::ALIASES_FORGET, &services).await?;
+            let pairs = self.renamed.iter().flat_map(|(name, aliases)| {
+                aliases.iter().map(|alias| json!([alias.as_str(), name.as_str()]))
+            });
+            execute(connection, sql::ALIASES_STORE, &pairs.collect::<Vec<_>>()).await?;
+        }
+        let mut script = Script::default();
+        self.store_services(&mut script)?;
+        let mut archive = self.archive;
+        archive.append(&mut script, &self.entries, self.signals, self.rules)?;
+        if archive.is_full(self.rules) {
+            std::mem::take(&mut script).execute(connection).await?;
+            archive.trim_logs(connection, self.rules).await?;
+        }
+        record::append(connection, &self.changes, &mut archive.changes).await?;
+        script.commit();
+        let began = Instant::now();
+        script.execute(connection).await?;
+        let commit_took = began.elapsed();
+        let added = self.changed().filter(|slot| !slot.stored).count();
+        let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
+        Ok(Done { raised, services_added, commit_took, archive })
+    }
+
+    /// Has `script` store the services that have changed: most have by a ping alone, which is a few columns of a row
+    /// that is known.
+    fn store_services(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+        let (mut pinged, mut changed, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in self.changed() {
+            let Now::Known(service) = &slot.now else { continue };
+            if service.alerted {
+                told.push(service.name.as_str());
+            }
+            match slot.pinged_row() {
+                Some(id) => pinged.push((id, service)),
+                None => changed.push(rows::service_values(service)),
+            }
+        }
+        script.array(sql::SERVICES_STORE, &changed)?;
+        script.rows(&sql::of_rows::SERVICES_PINGED, &pinged, |script, (id, service)| {
+            script
+                .bind(*id)?
+                .bind(service.last_ping)?
+                .bind(service.last_success)?
+                .bind(service.last_duration_ms)?
+                .bind(service.expected)?
+                .bind(service.deadline)?
+                .bind(service.history.signals)?
+                .bind(service.history.newest)?;
+            Ok(())
+        })?;
+        // A signal that is sent again is not counted, and may change nothing else but the deadline.
+        script.array(sql::SERVICES_ALERTED, &told)
+    }
+
+    fn changed(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.values().filter(|slot| slot.changed && matches!(slot.now, Now::Known(_)))
+    }
+}
+
+impl Slot {
+    /// The row of a service that only pings have changed.
+    fn pinged_row(&self) -> Option<i64> {
+        match (&self.now, &self.before) {
+            (Now::Known(now), Some(before)) if self.stored && !self.forget => {
+                self.id.filter(|_| is_as_before_but_for_pings(before, now))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether everything is the same but what a ping changes each time.
+fn is_as_before_but_for_pings(before: &Service, now: &Service) -> bool {
+    let Service {
+        name,
+        description,
+        schedule,
+        grace,
+        grace_given,
+        max_runtime,
+        locked,
+        paused,
+        alerted,
+        failed,
+        outage_since,
+        reminded_at,
+        runs,
+        last_ping: _,
+        last_success: _,
+        last_duration_ms: _,
+        expected: _,
+        deadline: _,
+        history: _,
+    } = before;
+    (alerted, failed, outage_since, reminded_at)
+        == (&now.alerted, &now.failed, &now.outage_since, &now.reminded_at)
+        && (schedule, grace, grace_given, max_runtime)
+            == (&now.schedule, &now.grace, &now.grace_given, &now.max_runtime)
+        && (name, description, locked, paused, runs)
+            == (&now.name, &now.description, &now.locked, &now.paused, &now.runs)
+}
+
+/// The names of those services that are `wanted`.
+fn names(slots: &HashMap<Name, Slot>, wanted: impl Fn(&Slot) -> bool) -> Vec<&str> {
+    slots.iter().filter(|(_, slot)| wanted(slot)).map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whom a reminder is about.
+fn reminded(alert: &Alert) -> Option<&str> {
+    (alert.kind == Kind::Reminder).then(|| alert.service.as_str())
+}
+
+/// Executes a statement whose one parameter is a JSON array.
+pub(in crate::store) async fn execute<T: serde::Serialize>(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    values: &[T],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).bind(json!(values).to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Executes a statement whose second parameter are the deliveries in flight.
+async fn execute_but(
+    connection: &mut SqliteConnection,
+    statement: String,
+    names: &[&str],
+    flying: &Flying,
+) -> Result<(), sqlx::Error> {
+    let statement = AssertSqlSafe(statement);
+    let query =
+        sqlx::query(statement).bind(json!(names).to_string()).bind(json!(flying).to_string());
+    query.execute(connection).await?;
+    Ok(())
+}

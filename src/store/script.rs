@@ -1,0 +1,117 @@
+//! Statements that travel to the database together. sqlx has a thread for each connection, and the way there and back
+//! costs as much as a dozen rows; so what a batch writes, the `COMMIT` included, goes there at once.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
+
+use super::sql::of_rows::{OfRows, STATEMENT_ROWS};
+
+/// A transaction's first statement. A read that turns into a write inside a deferred transaction would fail at once.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+
+/// Statements and their parameters, each a `?` of its own.
+#[derive(Default)]
+pub(super) struct Script {
+    text: String,
+    arguments: SqliteArguments,
+}
+
+impl Script {
+    /// One that begins a transaction.
+    pub(super) fn that_begins() -> Self {
+        Self { text: BEGIN.to_owned(), arguments: SqliteArguments::default() }
+    }
+
+    /// Adds a statement; its parameters are to be [bound](Self::bind) next.
+    pub(super) fn add(&mut self, statement: &str) -> &mut Self {
+        if !self.text.is_empty() {
+            self.text.push(';');
+        }
+        self.text.push_str(statement);
+        self
+    }
+
+    /// Adds the end of the transaction.
+    pub(super) fn commit(&mut self) -> &mut Self {
+        self.add(COMMIT)
+    }
+
+    pub(super) fn bind<'t, T>(&mut self, value: T) -> Result<&mut Self, sqlx::Error>
+    where
+        T: Encode<'t, Sqlite> + Type<Sqlite>,
+    {
+        self.arguments.add(value).map_err(sqlx::Error::Encode)?;
+        Ok(self)
+    }
+
+    /// Adds a statement whose one parameter is a JSON array, unless that is empty.
+    pub(super) fn array<T: serde::Serialize>(
+        &mut self,
+        statement: &str,
+        values: &[T],
+    ) -> Result<(), sqlx::Error> {
+        if !values.is_empty() {
+            self.add(statement).bind(serde_json::json!(values).to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Adds a statement for `rows`, each of whose columns `bind` binds in their order.
+    ///
+    /// There are statements for a few numbers of rows, so that they stay prepared; what is missing to the next of them
+    /// is NULL, and changes nothing.
+    pub(super) fn rows<T>(
+        &mut self,
+        statement: &OfRows,
+        rows: &[T],
+        mut bind: impl FnMut(&mut Self, &T) -> Result<(), sqlx::Error>,
+    ) -> Result<(), sqlx::Error> {
+        for rows in rows.chunks(STATEMENT_ROWS[STATEMENT_ROWS.len() - 1]) {
+            let places = STATEMENT_ROWS.into_iter().find(|places| *places >= rows.len());
+            let places = places.unwrap_or(rows.len());
+            self.add(&statement.text(places));
+            for row in rows {
+                bind(self, row)?;
+            }
+            for _ in 0..statement.columns * (places - rows.len()) {
+                self.bind(None::<i64>)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes it all, and returns how many rows that has written. After an error nothing of what follows is.
+    pub(super) async fn execute(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<u64, sqlx::Error> {
+        if self.text.is_empty() {
+            return Ok(0);
+        }
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        query.execute(connection).await.map(|done| done.rows_affected())
+    }
+
+    /// Executes it all, and returns the row of the last statement, which gives one.
+    pub(super) async fn fetch_one(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<sqlx::sqlite::SqliteRow, sqlx::Error> {
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        query.fetch_one(connection).await
+    }
+}
+
+/// Undoes what a transaction has done that failed, and hands on what came of it.
+pub(super) async fn undone_unless_ok<T>(
+    connection: &mut SqliteConnection,
+    outcome: Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    if outcome.is_err() {
+        // It fails where the database has undone it already, or the connection is broken and is given up.
+        drop(sqlx::query(ROLLBACK).execute(connection).await);
+    }
+    outcome
+}
