@@ -74,12 +74,13 @@ statements! {
         LEFT JOIN services AS s ON s.name = wanted.value");
 
     /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
-    /// many. And the newest row of the history, and the last of so many behind a row.
+    /// many. And the newest row of the history, and the last of so many behind a row: a limit that is bound as it is
+    /// would have the statement prepared anew each time.
     SERVICES_PACKED = concat!("
         SELECT
             json_group_array(json_array(", service_columns!(), ")),
             (SELECT max(id) FROM pings),
-            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ?))
+            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ? + 0))
         FROM json_each(?) AS wanted
         CROSS JOIN services AS s ON s.name = wanted.value");
 

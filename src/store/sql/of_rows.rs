@@ -1,7 +1,10 @@
 //! The texts of what every ping writes. Their rows are bound, not packed into JSON: that costs a third.
+//!
+//! A batch that fails is undone as a whole, so these say `OR ROLLBACK`: to be undone alone, a statement of many rows keeps
+//! a copy of every page that it changes.
 
 /// Rows of a statement: what comes is cut into pieces of these sizes.
-pub(in crate::store) const STATEMENT_ROWS: [usize; 5] = [1, 4, 16, 64, 256];
+pub(in crate::store) const STATEMENT_ROWS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// A statement for a number of rows: `VALUES` stands between its head and its tail.
 pub(in crate::store) struct OfRows {
@@ -27,7 +30,7 @@ pub(in crate::store) const SERVICES_PINGED: OfRows = OfRows {
         AS (VALUES ",
     columns: 8,
     tail: ")
-        UPDATE services SET
+        UPDATE OR ROLLBACK services SET
             last_ping = pinged.last_ping,
             last_success = pinged.last_success,
             last_duration_ms = pinged.last_duration_ms,
@@ -42,7 +45,7 @@ pub(in crate::store) const SERVICES_PINGED: OfRows = OfRows {
 /// Appends rows to the history.
 pub(in crate::store) const PINGS_STORE: OfRows = OfRows {
     head: "
-        INSERT INTO pings (
+        INSERT OR ROLLBACK INTO pings (
             id, service, number, previous, at, received_at, signal, exit_status, duration_ms, run, address, key
         )
         SELECT * FROM (VALUES ",
