@@ -58,6 +58,10 @@ fn nobody_is_held_longer_than_their_own_frequency() {
     let slow = pinged(every("1h"), grace("0s"), TEN - 3601);
     assert_eq!(sweep(&slow, TEN + 59, Some(&GAP)), None);
     assert!(sweep(&slow, TEN + 60, Some(&GAP)).is_some());
+    // Of an expression it is the time from its last ping to when the next was expected.
+    let (minutely, long) = (pinged(cron("* * * * *"), grace("0s"), TEN - 60), TEN + 600);
+    assert_eq!(sweep(&minutely, TEN + 59, Some(&Gap { hold_until: long, ..GAP })), None);
+    assert!(sweep(&minutely, TEN + 60, Some(&Gap { hold_until: long, ..GAP })).is_some());
 }
 
 #[test]
