@@ -212,26 +212,51 @@ def criterion_table(figures):
     return table(["what", "median", "95% sure", "each"], rows)
 
 
+def picture(figures, part):
+    if not figures.of(part, "ping"):
+        return []
+    return [f"![Requests a second and their 99th percentile by {part}]({part}.svg)", ""]
+
+
+def relaxed(figures):
+    if not figures.of("relaxed", "ping"):
+        return []
+    table = requests_table(figures, "relaxed", "connections")
+    return ["With `durability = relaxed`:", "", *table, "", *single(figures, "relaxed")]
+
+
+def by_services(figures):
+    if not figures.of("services", "ping"):
+        return []
+    return [
+        "### By services", "", *picture(figures, "services"), "64 connections, pings at random.", "",
+        *requests_table(figures, "services", "services"), "",
+    ]
+
+
+def parts(figures):
+    return ["### Parts", "", *criterion_table(figures), ""] if figures.of("criterion", "criterion") else []
+
+
 def tables(figures):
     machine = figures.one("connections", "machine") or {}
     lines = [
         f"Machine: {machine.get('cores')} cores of {machine.get('processor')}, {machine.get('memory')} of memory, Linux "
         f"{machine.get('kernel')}. Client and server share it.",
         "", "### By connections", "",
+        *picture(figures, "connections"),
         "5,000 services, `durability = full`, 100 signals of history.", "",
         *requests_table(figures, "connections", "connections"), "",
         *single(figures, "connections"),
-        "With `durability = relaxed`:", "", *requests_table(figures, "relaxed", "connections"), "",
-        *single(figures, "relaxed"),
+        *relaxed(figures),
         "### Average response time", "", *endpoints_table(figures), "",
-        "### By services", "", "64 connections, pings at random.", "",
-        *requests_table(figures, "services", "services"), "",
+        *by_services(figures),
         "### A million, the program, and nothing to do", "", *facts(figures), "",
         *pages_table(figures), "",
         "### While many fall silent", "",
         "All have one deadline, each alert goes to a receiver that answers at once; meanwhile 16 callers ping every 50 ms.",
         "", *storm_table(figures), "",
-        "### Parts", "", *criterion_table(figures), "",
+        *parts(figures),
         "### Beside others", "", *peers_table(figures), "",
     ]
     return lines

@@ -21,7 +21,7 @@ use serde_json::json;
 use support::figures::Flags;
 use support::receiver::{Got, Mailbox, receive};
 use support::server::Server;
-use support::{Connection, filled, get, nanoseconds, percentile_us, runtime};
+use support::{Connection, filled, get, permille, runtime};
 use tokio::task::JoinSet;
 
 /// Services that fall silent together, unless told otherwise.
@@ -54,7 +54,7 @@ impl Storm {
     }
 }
 
-/// What callers felt: when each ping was due, and how long after that it was answered.
+/// What callers felt: when each ping was due, and how many microseconds after that it was answered.
 #[derive(Default)]
 struct Felt {
     pings: Vec<(i64, u32)>,
@@ -72,7 +72,7 @@ async fn ping_on(address: SocketAddr, caller: usize, storm: Storm, mailbox: Mail
         let target = format!("/ping?name={}&frequency=1h", storm.caller(caller));
         let answer = connection.ask(&get(&target)).await;
         felt.errors += usize::from(!matches!(answer, Ok(200)));
-        felt.pings.push((due_ms, nanoseconds(due.elapsed())));
+        felt.pings.push((due_ms, u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX)));
         due += PING_EVERY;
     }
     felt
@@ -119,8 +119,8 @@ fn print(flags: &Flags, storm: Storm, got: &Got, felt: &Felt, deadline: i64, qui
         ("meanwhile", storm_ms, got.last_ms),
     ] {
         let times = felt.pings.iter().filter(|(due_ms, _)| (from_ms..to_ms).contains(due_ms));
-        let mut times: Vec<u32> = times.map(|(_, nanoseconds)| *nanoseconds).collect();
-        let [p50, p99, max] = [50, 99, 100].map(|hundredths| percentile_us(&mut times, hundredths));
+        let mut times: Vec<u32> = times.map(|(_, us)| *us).collect();
+        let [p50, p99, max] = [500, 990, 1000].map(|thousandths| permille(&mut times, thousandths));
         let ratio = f64::from(p99) / f64::from((*usual_us.get_or_insert(p99)).max(1));
         println!("{when:<10}  {:>6}  {p50:>8}  {p99:>8}  {max:>8}  {ratio:>10.2}", times.len());
         flags.note(&json!({

@@ -113,9 +113,14 @@ pub fn percentile_us(nanoseconds: &mut [u32], hundredths: usize) -> u32 {
 
 /// The same in thousandths.
 pub fn permille_us(nanoseconds: &mut [u32], thousandths: usize) -> u32 {
-    nanoseconds.sort_unstable();
-    let at = nanoseconds.len() * thousandths / 1000;
-    nanoseconds.get(at.min(nanoseconds.len().saturating_sub(1))).map_or(0, |n| n / 1000)
+    permille(nanoseconds, thousandths) / 1000
+}
+
+/// The value that so many thousandths of all are below, or the largest.
+pub fn permille(values: &mut [u32], thousandths: usize) -> u32 {
+    values.sort_unstable();
+    let at = values.len() * thousandths / 1000;
+    values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
 /// The one in the middle; 0 of none.
