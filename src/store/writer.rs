@@ -287,7 +287,8 @@ impl Writer {
             self.note_unreadable(&page);
             return Ok(SweepPage { raised: 0, next: page.next });
         }
-        self.health.begins(now);
+        // Not since the second that is swept: a sweep of many pages may take longer than a monitor may fail.
+        self.health.begins(self.clock.now());
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
         let flying = &self.flying;
         let work = async |connection: &mut SqliteConnection| {

@@ -72,6 +72,23 @@ async fn one_destination_that_fails_is_tried_again_and_costs_the_other_nothing()
 }
 
 #[tokio::test]
+async fn a_sweep_that_takes_long_is_no_failure_of_its_last_page() {
+    let receiver = Receiver::start().await;
+    let house = House::new().await;
+    house.ping("name=a&frequency=1m").await;
+    let mut watchman = watchman(&house, &[&receiver]);
+    break_the_store(&house).await;
+    // The page that fails is tried so long after the second that is swept.
+    house.clock.set(TEN + 100);
+    assert!(house.sweeper.step(TEN + 61).await.is_err());
+    for second in [100, 101, 129] {
+        assert_eq!(watchman.step(TEN + second).await, 0);
+    }
+    watchman.step(TEN + 130).await;
+    assert_eq!(watchman.step(TEN + 131).await, 1, "it fails for half a minute");
+}
+
+#[tokio::test]
 async fn an_idle_or_slow_store_is_no_failure() {
     let receiver = Receiver::start().await;
     let house = House::new().await;
