@@ -17,7 +17,11 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let invocation = overdue::cli::parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // The database's own thread wakes the writer, for which all pings wait: it is not to stand behind dozens of others.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .global_queue_interval(1)
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(overdue::app::run(invocation));
     // What is still running then was given its time.
     runtime.shutdown_background();
