@@ -65,6 +65,8 @@ pub(super) struct Batch<'a> {
     /// How many rows of services are deleted.
     removed: i64,
     slots: HashMap<Name, Slot>,
+    /// The services that a sweep changes, each with its row.
+    swept: Vec<(i64, Service)>,
     /// Which services the names of paths that are none's stand for.
     aliases: HashMap<Name, Name>,
     /// The services whose aliases are new.
@@ -129,6 +131,7 @@ impl<'a> Batch<'a> {
             services,
             removed: 0,
             slots: HashMap::new(),
+            swept: Vec::new(),
             aliases: HashMap::new(),
             renamed: HashMap::new(),
             alerts: Vec::new(),
@@ -226,13 +229,11 @@ impl<'a> Batch<'a> {
     }
 
     /// What a sweep changes.
-    pub(super) fn of_changes(changes: Vec<Change>, rules: &'a Rules) -> Self {
+    pub(super) fn of_changes(changes: Vec<(i64, Change)>, rules: &'a Rules) -> Self {
         let mut batch = Self::new(rules, 0, Archive::default());
-        for Change { service, alert } in changes {
+        for (id, Change { service, alert }) in changes {
             batch.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
-            let name = service.name.clone();
-            let now = Now::Known(service);
-            batch.slots.insert(name, Slot { now, stored: true, changed: true, ..Slot::default() });
+            batch.swept.push((id, service));
         }
         batch
     }

@@ -185,9 +185,10 @@ statements! {
             newest_ping = excluded.newest_ping";
 
     /// Sets right that the services named in the parameter were told of, where the trigger has taken a new deadline for
-    /// one that hands have set.
+    /// one that hands have set. By their names: the index of those that were not told of holds nearly all there are, and
+    /// the `+` keeps it out.
     SERVICES_ALERTED = "
-        UPDATE services SET alerted = 1 WHERE alerted = 0 AND name IN (SELECT value FROM json_each(?))";
+        UPDATE services SET alerted = 1 WHERE +alerted = 0 AND name IN (SELECT value FROM json_each(?))";
 
     /// Which of `?1`, an array of (newest row, its number, service, run, signal, second), are in the history already,
     /// by their place there; each service's last `?2` signals are looked at.
@@ -319,7 +320,7 @@ statements! {
 
     /// Stores the alerts of `?1`, an array of rows, in their order.
     ALERTS_STORE = "
-        INSERT INTO alerts (
+        INSERT OR ROLLBACK INTO alerts (
             id, service, kind, about, occurrence, created_at, outage_since, frequency, grace, last_ping, deadline,
             reason, uncertain_from, uncertain_to, cron, tz, description, last_success, last_duration_ms, running_since,
             failed, exit_status, log
@@ -333,7 +334,7 @@ statements! {
 
     /// Stores the deliveries of `?1`, an array of (alert's id, destination, due at).
     DELIVERIES_STORE = "
-        INSERT INTO deliveries (alert, destination, service, next_attempt)
+        INSERT OR ROLLBACK INTO deliveries (alert, destination, service, next_attempt)
         SELECT a.seq, wanted.value ->> 1, a.service, wanted.value ->> 2
         FROM json_each(?1) AS wanted
         CROSS JOIN alerts AS a ON a.id = wanted.value ->> 0";

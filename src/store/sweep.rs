@@ -16,7 +16,8 @@ pub enum SweepFor {
 
 /// A page of services that may be worth telling of.
 pub(super) struct Page {
-    pub(super) services: Vec<Service>,
+    /// Each with its row.
+    pub(super) services: Vec<(i64, Service)>,
     /// Rows that cannot be read, with the reason.
     pub(super) unreadable: Vec<(i64, String)>,
     /// Where the next page begins; `None` if this was the last.
@@ -48,7 +49,7 @@ pub(super) async fn page(
         let (cursor, service) = rows::swept(row)?;
         last = cursor;
         match service {
-            Ok(service) => page.services.push(service),
+            Ok(service) => page.services.push((cursor.id, service)),
             Err(reason) => page.unreadable.push((cursor.id, reason.to_string())),
         }
     }

@@ -268,15 +268,18 @@ impl Writer {
             (SweepFor::Reminders, Some(every)) => now - every,
             (SweepFor::Reminders, None) => return Ok(SweepPage { raised: 0, next: None }),
         };
-        let decide = |page: &sweep::Page| -> Vec<Change> {
+        let decide = |page: &sweep::Page| -> Vec<(i64, Change)> {
             let services = page.services.iter();
             match sweep {
                 SweepFor::Silence => services
-                    .filter_map(|service| service::sweep(service, now, next.gap.as_ref()))
+                    .filter_map(|(id, service)| {
+                        Some((*id, service::sweep(service, now, next.gap.as_ref())?))
+                    })
                     .collect(),
                 SweepFor::Reminders => services
-                    .filter_map(|service| {
-                        service::remind(service, now, rules.remind_every_seconds?)
+                    .filter_map(|(id, service)| {
+                        let every = rules.remind_every_seconds?;
+                        Some((*id, service::remind(service, now, every)?))
                     })
                     .collect(),
             }

@@ -71,8 +71,8 @@ impl Batch<'_> {
         Ok(Done { raised, services_added, commit_took, archive })
     }
 
-    /// Has `script` store the services that have changed: most have by a ping alone, which is a few columns of a row
-    /// that is known.
+    /// Has `script` store the services that have changed: most have by a ping or a sweep alone, which is a few columns of a
+    /// row that is known.
     fn store_services(&self, script: &mut Script) -> Result<(), sqlx::Error> {
         let (mut pinged, mut changed, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for slot in self.changed() {
@@ -86,6 +86,15 @@ impl Batch<'_> {
             }
         }
         script.array(sql::SERVICES_STORE, &changed)?;
+        script.rows(&sql::of_rows::SERVICES_TOLD, &self.swept, |script, (id, service)| {
+            script
+                .bind(*id)?
+                .bind(service.alerted)?
+                .bind(service.failed)?
+                .bind(service.outage_since)?
+                .bind(service.reminded_at)?;
+            Ok(())
+        })?;
         script.rows(&sql::of_rows::SERVICES_PINGED, &pinged, |script, (id, service)| {
             script
                 .bind(*id)?

@@ -42,6 +42,22 @@ pub(in crate::store) const SERVICES_PINGED: OfRows = OfRows {
         WHERE services.id = pinged.id",
 };
 
+/// Stores of services by their ids what a sweep changes: (id, alerted, failed, outage's beginning, last told of).
+pub(in crate::store) const SERVICES_TOLD: OfRows = OfRows {
+    head: "
+        WITH told (id, alerted, failed, outage_since, reminded_at)
+        AS (VALUES ",
+    columns: 5,
+    tail: ")
+        UPDATE OR ROLLBACK services SET
+            alerted = told.alerted,
+            failed = told.failed,
+            outage_since = told.outage_since,
+            reminded_at = told.reminded_at
+        FROM told
+        WHERE services.id = told.id",
+};
+
 /// Appends rows to the history.
 pub(in crate::store) const PINGS_STORE: OfRows = OfRows {
     head: "
