@@ -126,6 +126,12 @@ pub const BUSY_MS_MAX: u64 = 5000;
 /// Connections of the read pool.
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
+/// What the connection that writes keeps of the database in memory: at a million services most of what a ping reads.
+pub const WRITER_CACHE_KB_MAX: u32 = 64 * 1024;
+
+/// The same of each connection that reads.
+pub const READER_CACHE_KB_MAX: u32 = 2000;
+
 /// The size to which the write-ahead log is cut back after a checkpoint.
 pub const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 

@@ -21,7 +21,8 @@ use super::{Guard, Health, Rules, Store, Writer};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::limits::{
-    BUSY_MS_MAX, LINKS_MAX, READ_CONNECTIONS_MAX, WAL_BYTES_MAX, WRITER_QUEUE_COMMANDS_MAX,
+    BUSY_MS_MAX, LINKS_MAX, READ_CONNECTIONS_MAX, READER_CACHE_KB_MAX, WAL_BYTES_MAX,
+    WRITER_CACHE_KB_MAX, WRITER_QUEUE_COMMANDS_MAX,
 };
 use crate::metrics::Metrics;
 
@@ -148,9 +149,10 @@ pub async fn open(
         None => None,
     };
     let reads = path.is_some().then(|| {
+        let options = options.clone().create_if_missing(false).read_only(true);
         SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS_MAX)
-            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true))
+            .connect_lazy_with(options.pragma("cache_size", format!("-{READER_CACHE_KB_MAX}")))
     });
     let (commands, waiting) = mpsc::channel(WRITER_QUEUE_COMMANDS_MAX);
     let (raised, raised_seen) = watch::channel(0);
@@ -242,6 +244,8 @@ fn locate(
         .synchronous(synchronous(durability))
         // A statement that fails half way is undone from a journal of its own: in a file it costs more than the rows.
         .pragma("temp_store", "memory")
+        // A negative number is one of kilobytes.
+        .pragma("cache_size", format!("-{WRITER_CACHE_KB_MAX}"))
         .busy_timeout(Duration::from_millis(BUSY_MS_MAX))
         .disable_statement_logging();
     Ok(Located { options, path, lock, is_new })
