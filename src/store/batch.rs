@@ -165,7 +165,8 @@ impl<'a> Batch<'a> {
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
         let names = json!(names).to_string();
         let (behind, page_rows) = batch.archive.page_to_trim(run.len());
-        script.add(sql::SERVICES_PACKED).bind(behind)?.bind(page_rows)?.bind(names.as_str())?;
+        script.add(sql::SERVICES_PACKED).bind(behind)?.bind(page_rows)?;
+        script.bind(names.as_str())?.bind(names.as_str())?;
         let packed = script.fetch_one(connection).await?;
         let (newest, last): (Option<i64>, _) = (packed.try_get(1)?, packed.try_get(2)?);
         batch.archive.found(newest.unwrap_or(0), page_rows, last);
@@ -178,7 +179,7 @@ impl<'a> Batch<'a> {
         let mut strange: HashSet<&str> = strange.map(Name::as_str).collect();
         strange.extend(run.iter().flat_map(Command::aliases).map(Name::as_str));
         if !strange.is_empty() {
-            batch.read_aliases(connection, &strange).await?;
+            batch.take_aliases(connection, &packed, &strange).await?;
         }
         batch.read_recorded(connection, run).await?;
         if batch.services >= rules.services_max {

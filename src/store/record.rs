@@ -2,6 +2,7 @@
 //! transaction of what they tell of, and what is more than is kept goes along.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
@@ -25,14 +26,15 @@ pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx
     sqlx::query_scalar(sql::CHANGES_COUNT).fetch_one(connection).await
 }
 
-/// Appends `changes`, and removes what is too much. `rows` is how many there are, before and after.
-pub(super) async fn append(
-    connection: &mut SqliteConnection,
+/// Has `script` append `changes`, and remove what is too much, where there are `rows`. Returns the places of the
+/// statements that remove.
+pub(super) fn append(
+    script: &mut Script,
     changes: &[(Name, Changed)],
-    rows: &mut i64,
-) -> Result<(), sqlx::Error> {
+    rows: i64,
+) -> Result<Range<usize>, sqlx::Error> {
     if changes.is_empty() {
-        return Ok(());
+        return Ok(0..0);
     }
     let mut counts: HashMap<&str, i64> = HashMap::new();
     let values: Vec<Value> = changes
@@ -44,19 +46,22 @@ pub(super) async fn append(
         })
         .collect();
     let services: Vec<&str> = counts.into_keys().collect();
-    let mut script = Script::default();
     script.array(sql::CHANGES_STORE, &values)?;
+    let first = script.statements();
     script.array(sql::CHANGES_TRIM_OF, &services)?;
     script.bind(CHANGES_OF_SERVICE_MAX)?;
-    let affected = i64::try_from(script.execute(&mut *connection).await?).unwrap_or(i64::MAX);
-    let appended = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    *rows += appended - (affected - appended);
-    if *rows > CHANGES_ROWS_MAX {
-        let excess = *rows - CHANGES_ROWS_MAX + CHANGES_TRIM_ROWS;
-        let trimmed = sqlx::query(sql::CHANGES_TRIM).bind(excess).execute(connection).await?;
-        *rows -= i64::try_from(trimmed.rows_affected()).unwrap_or(0);
+    // Some of these may be removed for their service's sake, which shows too late: then a few more go than have to.
+    let excess = rows_after(rows, changes.len(), &[]) - CHANGES_ROWS_MAX;
+    if excess > 0 {
+        script.add(sql::CHANGES_TRIM).bind(excess + CHANGES_TRIM_ROWS)?;
     }
-    Ok(())
+    Ok(first..script.statements())
+}
+
+/// How many changes there are where there were `rows`, and so many were `appended` and `removed`, by statement.
+pub(super) fn rows_after(rows: i64, appended: usize, removed: &[u64]) -> i64 {
+    let appended = i64::try_from(appended).unwrap_or(i64::MAX);
+    rows + appended - i64::try_from(removed.iter().sum::<u64>()).unwrap_or(i64::MAX)
 }
 
 fn values(service: &Name, number: i64, changed: &Changed) -> Value {

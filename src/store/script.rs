@@ -2,7 +2,8 @@
 //! costs as much as a dozen rows; so what a batch writes, the `COMMIT` included, goes there at once.
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type};
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Executor as _, Sqlite, SqliteConnection, Type};
+use tokio_stream::StreamExt as _;
 
 use super::sql::of_rows::{OfRows, STATEMENT_ROWS};
 
@@ -16,12 +17,15 @@ const ROLLBACK: &str = "ROLLBACK";
 pub(super) struct Script {
     text: String,
     arguments: SqliteArguments,
+    statements: usize,
 }
 
 impl Script {
     /// One that begins a transaction.
     pub(super) fn that_begins() -> Self {
-        Self { text: BEGIN.to_owned(), arguments: SqliteArguments::default() }
+        let mut script = Self::default();
+        script.add(BEGIN);
+        script
     }
 
     /// Adds a statement; its parameters are to be [bound](Self::bind) next.
@@ -30,7 +34,13 @@ impl Script {
             self.text.push(';');
         }
         self.text.push_str(statement);
+        self.statements += 1;
         self
+    }
+
+    /// How many statements there are, which is the place of the next.
+    pub(super) fn statements(&self) -> usize {
+        self.statements
     }
 
     /// Adds the end of the transaction.
@@ -82,16 +92,26 @@ impl Script {
         Ok(())
     }
 
-    /// Executes it all, and returns how many rows that has written. After an error nothing of what follows is.
+    /// Executes it all. After an error nothing of what follows is.
     pub(super) async fn execute(
         self,
         connection: &mut SqliteConnection,
-    ) -> Result<u64, sqlx::Error> {
+    ) -> Result<(), sqlx::Error> {
         if self.text.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        query.execute(connection).await.map(|done| done.rows_affected())
+        query.execute(connection).await.map(drop)
+    }
+
+    /// The same, and returns of each statement how many rows it has written; of one that writes none it is anything.
+    pub(super) async fn execute_counting(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<u64>, sqlx::Error> {
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
+        let done = connection.execute_many(query);
+        done.map(|done| done.map(|done| done.rows_affected())).collect().await
     }
 
     /// Executes it all, and returns the row of the last statement, which gives one.

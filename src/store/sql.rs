@@ -33,35 +33,8 @@ macro_rules! alert_columns {
     };
 }
 
-/// Which deliveries go with the services named in `?1`; see `DELIVERIES_FORGET`.
-macro_rules! of_the_forgotten {
-    () => {
-        "
-            AND alert IN (SELECT a.seq FROM json_each(?1) AS gone CROSS JOIN alerts AS a ON a.service = gone.value)
-            AND NOT EXISTS (
-                SELECT 1
-                FROM alerts AS ending
-                CROSS JOIN alerts AS beginning
-                    ON beginning.service = ending.service AND beginning.outage_since = ending.outage_since
-                CROSS JOIN deliveries AS told ON told.alert = beginning.seq AND told.destination = deliveries.destination
-                WHERE ending.seq = deliveries.alert AND ending.kind = 'recovered' AND beginning.kind != 'recovered'
-                    AND (told.state = 'delivered' OR told.attempts > 0 OR told.alert IN (
-                        SELECT flying.value ->> 0 FROM json_each(?2) AS flying
-                        WHERE flying.value ->> 1 = told.destination
-                    ))
-            )
-            AND NOT EXISTS (
-                SELECT 1 FROM json_each(?2) AS flying
-                WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
-            )"
-    };
-}
-
-/// Forgets the services named in `?1` and everything of theirs, but for the deliveries in flight, `?2`.
-pub(super) const FORGET: [&str; 5] =
-    [PINGS_FORGET, SERVICES_FORGET, DELIVERIES_CLOSE, DELIVERIES_FORGET, ALERTS_FORGET];
-
 pub(super) mod alerts;
+pub(super) mod forget;
 pub(super) mod of_rows;
 pub(super) mod pages;
 pub(super) mod record;
@@ -75,12 +48,18 @@ statements! {
 
     /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
     /// many. And the newest row of the history, and the last of so many behind a row: a limit that is bound as it is
-    /// would have the statement prepared anew each time.
+    /// would have the statement prepared anew each time. And those names, bound again, that are aliases, each with its
+    /// service: where there is no alias at all, not one is looked for.
     SERVICES_PACKED = concat!("
         SELECT
             json_group_array(json_array(", service_columns!(), ")),
             (SELECT max(id) FROM pings),
-            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ? + 0))
+            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ? + 0)),
+            (
+                SELECT json_group_array(json_array(a.alias, a.service))
+                FROM json_each(iif((SELECT min(alias) FROM aliases) IS NULL, '[]', ?)) AS wanted
+                CROSS JOIN aliases AS a ON a.alias = wanted.value
+            )
         FROM json_each(?) AS wanted
         CROSS JOIN services AS s ON s.name = wanted.value");
 
@@ -88,13 +67,13 @@ statements! {
     ALIASES_BY_NAME = "
         SELECT a.alias, a.service FROM json_each(?1) AS wanted CROSS JOIN aliases AS a ON a.alias = wanted.value";
 
-    /// Forgets the aliases of the services named in `?1`.
+    /// Forgets the aliases of the services named in the parameter.
     ALIASES_FORGET = "
-        DELETE FROM aliases WHERE service IN (SELECT value FROM json_each(?1))";
+        DELETE FROM aliases WHERE service IN (SELECT value FROM json_each(?))";
 
-    /// Stores the aliases of `?1`, an array of (alias, service).
+    /// Stores the aliases of the parameter, an array of (alias, service).
     ALIASES_STORE = "
-        INSERT INTO aliases (alias, service) SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+        INSERT INTO aliases (alias, service) SELECT value ->> 0, value ->> 1 FROM json_each(?)
         WHERE true
         ON CONFLICT (alias) DO UPDATE SET service = excluded.service";
 
@@ -209,23 +188,6 @@ statements! {
         CROSS JOIN pings AS p ON p.id = w.id
         WHERE p.service = w.service AND p.number = w.number AND p.run IS w.run AND p.signal = w.signal AND p.at = w.at";
 
-    /// Forgets the history of the services named in `?1`.
-    PINGS_FORGET = "
-        DELETE FROM pings WHERE id IN (
-            WITH RECURSIVE chain (id, number, service) AS (
-                SELECT s.newest_ping, s.signals, s.name
-                FROM json_each(?1) AS gone
-                CROSS JOIN services AS s ON s.name = gone.value
-                UNION ALL
-                SELECT p.previous, c.number - 1, c.service
-                FROM chain AS c
-                CROSS JOIN pings AS p ON p.id = c.id
-                WHERE p.service = c.service AND p.number = c.number
-            )
-            SELECT p.id FROM chain AS c CROSS JOIN pings AS p ON p.id = c.id
-            WHERE p.service = c.service AND p.number = c.number
-        )";
-
     /// Removes from the rows of the history behind one, up to another, those that so many younger ones of their service
     /// follow, and those whose service is gone or was made afresh.
     PINGS_TRIM = "
@@ -258,10 +220,6 @@ statements! {
             WHERE freed - bytes < ?1
         )";
 
-    /// Forgets the services named in `?1`.
-    SERVICES_FORGET = "
-        DELETE FROM services WHERE name IN (SELECT value FROM json_each(?1))";
-
     /// The destinations that were told, or may have been, of an outage of `?1`, an array of (service, outage's
     /// beginning); `?2` are the deliveries in flight, as (alert's seq, destination).
     DESTINATIONS_TOLD = "
@@ -277,18 +235,6 @@ statements! {
             )
         )";
 
-    /// Forgets what was never tried of the services named in `?1`, but for the deliveries in flight, `?2` (they may
-    /// arrive, and what follows them has to come behind), and for the ends of outages, which are to reach those who were
-    /// told of their beginnings.
-    DELIVERIES_FORGET = concat!("
-        DELETE FROM deliveries
-        WHERE state != 'delivered' AND attempts = 0", of_the_forgotten!());
-
-    /// Gives up the rest of these: what was tried may have arrived, and its id is never used again.
-    DELIVERIES_CLOSE = concat!("
-        UPDATE deliveries SET state = 'given_up', last_error = 'the service was deleted'
-        WHERE state = 'pending' AND attempts > 0", of_the_forgotten!());
-
     /// Forgets reminders that were not delivered of the services named in `?1`, but for those in flight, `?2`: a newer
     /// one takes their place.
     REMINDERS_REPLACE = "
@@ -302,12 +248,6 @@ statements! {
                 SELECT 1 FROM json_each(?2) AS flying
                 WHERE flying.value ->> 0 = deliveries.alert AND flying.value ->> 1 = deliveries.destination
             )";
-
-    /// Forgets the alerts of the services named in `?1` that no destination was told of.
-    ALERTS_FORGET = "
-        DELETE FROM alerts
-        WHERE service IN (SELECT value FROM json_each(?1))
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.alert = alerts.seq)";
 
     /// For each (service, kind, second) of `?1`, by its place there, the occurrence that comes next.
     ALERTS_OCCURRENCE = "

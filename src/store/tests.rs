@@ -63,7 +63,7 @@ fn texts() -> Vec<(&'static str, String)> {
     let of_rows = of_rows.iter().flat_map(|(name, statement)| {
         STATEMENT_ROWS.into_iter().map(|rows| (*name, statement.text(rows)))
     });
-    let all = [sql::ALL, sql::alerts::ALL, sql::record::ALL, sql::pages::ALL];
+    let all = [sql::ALL, sql::alerts::ALL, sql::forget::ALL, sql::record::ALL, sql::pages::ALL];
     all.into_iter()
         .flatten()
         .map(|(name, text)| (*name, (*text).to_owned()))

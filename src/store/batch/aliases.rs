@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::json;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{StoreError, sql};
@@ -12,16 +13,23 @@ use crate::core::name::Name;
 use crate::core::ping::Ping;
 
 impl Batch<'_> {
-    pub(super) async fn read_aliases(
+    /// Takes which of `names` are aliases from what `SERVICES_PACKED` gave.
+    pub(super) async fn take_aliases(
         &mut self,
         connection: &mut SqliteConnection,
+        packed: &SqliteRow,
         names: &HashSet<&str>,
     ) -> Result<(), sqlx::Error> {
-        let found = sqlx::query(sql::ALIASES_BY_NAME).bind(json!(names).to_string());
-        for row in found.fetch_all(&mut *connection).await? {
+        let pairs = match serde_json::from_slice(packed.try_get(3)?) {
+            Ok(pairs) => pairs,
+            // Hands have put into one what JSON cannot carry.
+            Err(_) => read_aliases(connection, names).await?,
+        };
+        for (alias, service) in pairs {
             // Hands may have written what is no name.
-            let name = |column: usize| Name::parse(row.try_get::<String, _>(column).ok()?).ok();
-            if let (Some(alias), Some(service)) = (name(0), name(1)) {
+            if names.contains(alias.as_str())
+                && let (Ok(alias), Ok(service)) = (Name::parse(alias), Name::parse(service))
+            {
                 self.aliases.insert(alias, service);
             }
         }
@@ -83,4 +91,15 @@ impl Batch<'_> {
         self.aliases.extend(aliases.iter().map(|alias| (alias.clone(), name.clone())));
         self.renamed.insert(name.clone(), aliases);
     }
+}
+
+/// Reads which of `names` are aliases, row by row, each with its service.
+async fn read_aliases(
+    connection: &mut SqliteConnection,
+    names: &HashSet<&str>,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let found = sqlx::query(sql::ALIASES_BY_NAME).bind(json!(names).to_string());
+    let found = found.fetch_all(connection).await?;
+    // A row that cannot be read is nobody's alias.
+    Ok(found.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::super::raise::{Flying, raise};
 use super::super::script::Script;
@@ -33,27 +33,19 @@ impl Batch<'_> {
         let reminded: Vec<&str> =
             self.alerts.iter().filter_map(|(alert, _)| reminded(alert)).collect();
         if !reminded.is_empty() {
-            let statement = sql::REMINDERS_REPLACE.to_owned();
-            execute_but(connection, statement, &reminded, flying).await?;
+            replace_reminders(connection, &reminded, flying).await?;
         }
         // Raised while it is still known who was told of what; what a service made afresh raises is not forgotten.
         let endings = std::mem::take(&mut self.endings);
         let mut raised = raise(connection, endings, self.rules, flying).await?;
-        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
-        if !forgotten.is_empty() {
-            execute_but(connection, sql::FORGET.join(";"), &forgotten, flying).await?;
-        }
-        let alerts = std::mem::take(&mut self.alerts);
-        raised.extend(raise(connection, alerts, self.rules, flying).await?);
-        if !self.renamed.is_empty() {
-            let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
-            execute(connection, sql::ALIASES_FORGET, &services).await?;
-            let pairs = self.renamed.iter().flat_map(|(name, aliases)| {
-                aliases.iter().map(|alias| json!([alias.as_str(), name.as_str()]))
-            });
-            execute(connection, sql::ALIASES_STORE, &pairs.collect::<Vec<_>>()).await?;
-        }
         let mut script = Script::default();
+        self.forget(&mut script, flying)?;
+        let alerts = std::mem::take(&mut self.alerts);
+        if !alerts.is_empty() {
+            std::mem::take(&mut script).execute(connection).await?;
+            raised.extend(raise(connection, alerts, self.rules, flying).await?);
+        }
+        self.store_aliases(&mut script)?;
         self.store_services(&mut script)?;
         let mut archive = self.archive;
         archive.append(&mut script, &self.entries, self.signals, self.rules)?;
@@ -61,14 +53,42 @@ impl Batch<'_> {
             std::mem::take(&mut script).execute(connection).await?;
             archive.trim_logs(connection, self.rules).await?;
         }
-        record::append(connection, &self.changes, &mut archive.changes).await?;
+        let removals = record::append(&mut script, &self.changes, archive.changes)?;
         script.commit();
         let began = Instant::now();
-        script.execute(connection).await?;
+        let written = script.execute_counting(connection).await?;
         let commit_took = began.elapsed();
+        let removed = written.get(removals).unwrap_or_default();
+        archive.changes = record::rows_after(archive.changes, self.changes.len(), removed);
         let added = self.changed().filter(|slot| !slot.stored).count();
         let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
         Ok(Done { raised, services_added, commit_took, archive })
+    }
+
+    /// Has `script` forget the services that were deleted.
+    fn forget(&self, script: &mut Script, flying: &Flying) -> Result<(), sqlx::Error> {
+        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
+        if forgotten.is_empty() {
+            return Ok(());
+        }
+        let (forgotten, flying) = (json!(forgotten).to_string(), json!(flying).to_string());
+        for (statement, parameters) in sql::forget::FORGET {
+            script.add(statement).bind(forgotten.as_str())?;
+            for _ in 1..parameters {
+                script.bind(flying.as_str())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has `script` store the aliases that were declared, in the place of those before.
+    fn store_aliases(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+        let services: Vec<&str> = self.renamed.keys().map(Name::as_str).collect();
+        script.array(sql::ALIASES_FORGET, &services)?;
+        let pairs = self.renamed.iter().flat_map(|(name, aliases)| {
+            aliases.iter().map(|alias| json!([alias.as_str(), name.as_str()]))
+        });
+        script.array(sql::ALIASES_STORE, &pairs.collect::<Vec<_>>())
     }
 
     /// Has `script` store the services that have changed: most have by a ping or a sweep alone, which is a few columns of a
@@ -179,16 +199,14 @@ pub(in crate::store) async fn execute<T: serde::Serialize>(
     Ok(())
 }
 
-/// Executes a statement whose second parameter are the deliveries in flight.
-async fn execute_but(
+/// Forgets the reminders of the services `reminded` that newer ones replace.
+async fn replace_reminders(
     connection: &mut SqliteConnection,
-    statement: String,
-    names: &[&str],
+    reminded: &[&str],
     flying: &Flying,
 ) -> Result<(), sqlx::Error> {
-    let statement = AssertSqlSafe(statement);
-    let query =
-        sqlx::query(statement).bind(json!(names).to_string()).bind(json!(flying).to_string());
+    let query = sqlx::query(sql::REMINDERS_REPLACE);
+    let query = query.bind(json!(reminded).to_string()).bind(json!(flying).to_string());
     query.execute(connection).await?;
     Ok(())
 }

@@ -43,9 +43,9 @@ statements! {
             ) - ?
         )";
 
-    /// Removes the `?1` oldest changes.
+    /// Removes so many of the oldest changes.
     CHANGES_TRIM = "
-        DELETE FROM changes WHERE seq IN (SELECT seq FROM changes ORDER BY seq LIMIT ?1)";
+        DELETE FROM changes WHERE seq IN (SELECT seq FROM changes ORDER BY seq LIMIT ?)";
 
     /// How many changes there are.
     CHANGES_COUNT = "
