@@ -157,7 +157,7 @@ impl<'a> Batch<'a> {
         let asked: Vec<&Name> = run.iter().filter_map(Command::service).collect();
         let mut script = Script::that_begins();
         if asked.is_empty() {
-            return script.execute(connection).await.map(|_| batch);
+            return script.execute(connection).await.map(|()| batch);
         }
         let names = asked.iter().copied();
         let names = names.chain(run.iter().flat_map(Command::aliases));
