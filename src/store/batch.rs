@@ -72,8 +72,6 @@ pub(super) struct Batch<'a> {
     /// The services whose aliases are new.
     renamed: HashMap<Name, Vec<Name>>,
     alerts: Vec<(Alert, To)>,
-    /// The ends of the outages of services that are deleted.
-    endings: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
     archive: Archive,
     entries: Vec<Entry<'a>>,
@@ -135,7 +133,6 @@ impl<'a> Batch<'a> {
             aliases: HashMap::new(),
             renamed: HashMap::new(),
             alerts: Vec::new(),
-            endings: Vec::new(),
             attempts: Vec::new(),
             archive,
             entries: Vec::new(),
@@ -413,12 +410,14 @@ impl<'a> Batch<'a> {
         self.aliases.retain(|_, service| service != name);
         // What this batch raised for it was delivered to nobody; but the end of an outage has to reach those who were
         // told of its beginning.
-        let (gone, alerts): (Vec<_>, Vec<_>) =
-            self.alerts.drain(..).partition(|(alert, _)| alert.service == *name);
-        self.alerts = alerts;
-        let ends = gone.into_iter().map(|(alert, _)| alert);
-        let ends = ends.filter(|alert| alert.kind == Kind::Recovered).chain(closing);
-        self.endings.extend(ends.map(|alert| (alert, To::ThoseTold)));
+        self.alerts.retain_mut(|(alert, to)| {
+            let is_its = alert.service == *name;
+            if is_its {
+                *to = To::ThoseTold;
+            }
+            !is_its || alert.kind == Kind::Recovered
+        });
+        self.alerts.extend(closing.map(|alert| (alert, To::ThoseTold)));
         Ok(())
     }
 }

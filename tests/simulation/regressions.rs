@@ -174,6 +174,25 @@ fn an_outage_of_which_nobody_heard_takes_no_id_from_the_end_of_one_beside_it() {
 }
 
 #[test]
+fn a_name_that_is_deleted_twice_at_once_passes_over_no_id() {
+    let now = |signal| Command::Ping(Call { when: When::FromLast(0), ..call("xray", signal) });
+    let before = Call { when: When::FromLast(-1), ..call("xray", Signal::Exit(7)) };
+    replay(
+        1_795_800_000_105,
+        &[
+            Step::Batch(vec![ping("xray", Signal::Exit(7))]),
+            Step::Take { to: 0, limit: 100 },
+            Step::Batch(vec![
+                Command::Delete("xray"),
+                Command::Ping(before),
+                ping("xray", Signal::Success),
+            ]),
+            Step::Batch(vec![Command::Delete("xray"), now(Signal::Fail), Command::Delete("xray")]),
+        ],
+    );
+}
+
+#[test]
 fn a_seed_is_the_same_history_each_time() {
     for seed in 0..20 {
         assert_eq!(plot(seed, 50), plot(seed, 50));

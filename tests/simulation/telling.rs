@@ -24,10 +24,6 @@ impl World {
         then: Then,
         to: &[usize],
     ) {
-        let same = self.alerts.iter().filter(|alert| {
-            (alert.name, alert.told.kind, alert.told.about) == (name, told.kind, told.about)
-        });
-        let occurrence = same.map(|alert| alert.occurrence + 1).max().unwrap_or(0);
         self.ordinals += 1;
         let pending = |to: &usize| Delivery {
             to: *to,
@@ -40,12 +36,26 @@ impl World {
             ordinal: self.ordinals,
             name,
             told,
-            occurrence,
+            occurrence: 0,
             created,
             then: then.0,
             exit_status: then.1,
             deliveries: to.iter().map(pending).collect(),
         });
+    }
+
+    /// Numbers what a transaction has raised and leaves behind, after the alert `last`: behind those of the same service,
+    /// kind and second that there are.
+    pub(super) fn number(&mut self, last: u64) {
+        for place in 0..self.alerts.len() {
+            let key = |alert: &Alert| (alert.name, alert.told.kind, alert.told.about);
+            let (before, rest) = self.alerts.split_at_mut(place);
+            let alert = &mut rest[0];
+            if alert.ordinal > last {
+                let same = before.iter().filter(|other| key(other) == key(alert));
+                alert.occurrence = same.map(|other| other.occurrence + 1).max().unwrap_or(0);
+            }
+        }
     }
 
     /// Whether a destination heard of an outage, or may have.

@@ -175,7 +175,10 @@ impl World {
         for (flight, note) in commands.iter().filter_map(|(_, note)| *note) {
             self.note(flight, note);
         }
-        commands.iter().map(|(command, _)| self.command(command, now)).collect()
+        let last = self.ordinals;
+        let answers = commands.iter().map(|(command, _)| self.command(command, now)).collect();
+        self.number(last);
+        answers
     }
 
     fn command(&mut self, command: &Command, now: i64) -> Result<Answer, No> {
@@ -392,7 +395,9 @@ impl World {
             if told.kind == Kind::Reminder {
                 self.replace_reminders(name);
             }
+            let last = self.ordinals;
             self.raise(name, Some(told), now, then);
+            self.number(last);
         }
     }
 

@@ -35,15 +35,14 @@ impl Batch<'_> {
         if !reminded.is_empty() {
             replace_reminders(connection, &reminded, flying).await?;
         }
-        // Raised while it is still known who was told of what; what a service made afresh raises is not forgotten.
-        let endings = std::mem::take(&mut self.endings);
-        let mut raised = raise(connection, endings, self.rules, flying).await?;
         let mut script = Script::default();
         self.forget(&mut script, flying)?;
         let alerts = std::mem::take(&mut self.alerts);
+        let mut raised = Vec::new();
         if !alerts.is_empty() {
+            // What nobody was told of is forgotten before anything is numbered, and what is raised here is not forgotten.
             std::mem::take(&mut script).execute(connection).await?;
-            raised.extend(raise(connection, alerts, self.rules, flying).await?);
+            raised = raise(connection, alerts, self.rules, flying).await?;
         }
         self.store_aliases(&mut script)?;
         self.store_services(&mut script)?;
