@@ -16,6 +16,8 @@
 
 #[path = "simulation/check.rs"]
 mod check;
+#[path = "simulation/hands.rs"]
+mod hands;
 #[path = "simulation/machine.rs"]
 mod machine;
 #[path = "model/mod.rs"]

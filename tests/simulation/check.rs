@@ -21,7 +21,7 @@ const DUMP: &str = "
             deadline, last_ping, exit_status, running_since, failed, frequency, cron, tz, grace, last_success,
             last_duration_ms)) FROM (SELECT * FROM alerts WHERE seq >= ?1 ORDER BY seq)),
         'deliveries', (SELECT json_group_array(json_array(
-            alert, destination, state, attempts, next_attempt, destination_failed)) FROM deliveries WHERE alert >= ?1),
+            alert, destination, state, attempts, next_attempt, destination_failed, retried_at)) FROM deliveries WHERE alert >= ?1),
         'monitor', (SELECT json_array(listening_until, gap_from, gap_to, hold_until) FROM monitor),
         'log_bytes', (SELECT coalesce(sum(bytes), 0) FROM logs))";
 
@@ -230,17 +230,17 @@ fn alerts(dump: &Value, world: &World, seen: &mut Seen) -> Result<(), String> {
 }
 
 fn deliveries(found: &Value, world: &World, seen: &Seen) -> Result<(), String> {
-    let shown = |place: i64, to: &str, state: &str, numbers: [i64; 3]| {
+    let shown = |place: i64, to: &str, state: &str, numbers: [i64; 4]| {
         // When it would have been tried again is nothing once it is not.
         let next = if state == "pending" { numbers[1] } else { 0 };
-        format!("{place:06} {to} {state} {} {next} {}", numbers[0], numbers[2])
+        format!("{place:06} {to} {state} {} {next} {} {}", numbers[0], numbers[2], numbers[3])
     };
     let mut found: Vec<String> = array(found)
         .iter()
         .map(|row| {
             let number = |place: usize| row[place].as_i64().unwrap_or_default();
             let text = |place: usize| row[place].as_str().unwrap_or_default();
-            shown(number(0), text(1), text(2), [number(3), number(4), number(5)])
+            shown(number(0), text(1), text(2), [number(3), number(4), number(5), number(6)])
         })
         .collect();
     let mut wanted: Vec<String> = Vec::new();
@@ -253,7 +253,8 @@ fn deliveries(found: &Value, world: &World, seen: &Seen) -> Result<(), String> {
             };
             let place = seen.alerts[&alert.ordinal].0;
             let failed = i64::from(delivery.destination_failed);
-            let numbers = [delivery.attempts, delivery.next, failed];
+            let retried = delivery.retried.unwrap_or_default();
+            let numbers = [delivery.attempts, delivery.next, failed, retried];
             wanted.push(shown(place, DESTINATIONS[delivery.to], state, numbers));
         }
     }

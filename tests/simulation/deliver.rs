@@ -1,17 +1,17 @@
 //! Deliveries: what is taken, what arrives, and what becomes of it.
 
 use overdue::core::alert::Kind;
-use overdue::store::{Attempt, AttemptOutcome, Cursor};
+use overdue::store::{Attempt, AttemptOutcome, Cursor, Retried};
 
 use super::{Noted, Run, Sent};
 use crate::check;
 use crate::step::{Command, How, Part};
-use crate::world::{Alert, DESTINATIONS, Flight, Note, State};
+use crate::world::{Again, Alert, DESTINATIONS, Flight, Note, State};
 
 /// Seconds after which a delivery that failed is tried again.
 const RETRIES: [i64; 6] = [5, 15, 30, 60, 120, 300];
 
-/// A delivery is given up two days after its alert was raised.
+/// A delivery is given up two days after its alert was raised, or asked for again.
 const GIVE_UP_SECONDS: i64 = 172_800;
 
 impl Run {
@@ -20,7 +20,7 @@ impl Run {
         if how == How::Accepted {
             return Note::Delivered;
         }
-        if now - sent.created >= GIVE_UP_SECONDS {
+        if now - sent.since >= GIVE_UP_SECONDS {
             return Note::GivenUp;
         }
         let place = usize::try_from(sent.attempts).unwrap().min(RETRIES.len() - 1);
@@ -53,7 +53,7 @@ impl Run {
         self.arrived.insert(id, ordinal);
         self.deliveries.insert(flight);
         let alert = self.world.alerts.iter().find(|alert| alert.ordinal == ordinal);
-        if let Some(alert) = alert {
+        if let Some(alert) = alert.filter(|_| !self.retried.contains(&flight)) {
             let last = self.last.entry((alert.name.to_owned(), to)).or_insert(ordinal);
             if *last > ordinal {
                 return Err(format!("alert {ordinal} arrived after {last}"));
@@ -74,6 +74,9 @@ impl Run {
 
     pub(super) async fn take(&mut self, to: usize, limit: usize) -> Result<(), String> {
         let now = self.now();
+        if !self.world.setting.there[to] {
+            return Ok(());
+        }
         let store = self.machine().store.clone();
         let due = store.take(DESTINATIONS[to].to_owned(), now, limit).await;
         if !self.is_done(due.clone().map(drop))? {
@@ -94,17 +97,57 @@ impl Run {
             let row = alert.deliveries.iter().find(|row| row.to == to);
             if !is_due
                 || delivery.id != self.seen.alerts[&alert.ordinal].1
-                || row.is_none_or(|row| row.attempts != delivery.attempts)
+                || row.is_none_or(|row| {
+                    (row.attempts, row.retried) != (delivery.attempts, delivery.retried_at)
+                })
                 || delivery.alert.kind != alert.told.kind
             {
                 return Err(format!("took {delivery:?}, which is not due: {alert:?}"));
             }
             let flight = (alert.ordinal, to);
-            self.sent.push(Sent { flight, created: alert.created, attempts: delivery.attempts });
+            let since = delivery.retried_at.unwrap_or(alert.created);
+            self.sent.push(Sent { flight, since, attempts: delivery.attempts });
             self.world.flying.insert(flight);
         }
         self.sent.sort_by_key(|sent| sent.flight);
         Ok(())
+    }
+
+    /// Somebody asks for an alert again: for one that was given up, where there are any.
+    pub(super) async fn retry(&mut self, nth: usize, only: Option<usize>) -> Result<(), String> {
+        let now = self.now();
+        let alerts = &self.world.alerts;
+        let is_given_up = |alert: &&Alert| {
+            alert.deliveries.iter().any(|delivery| delivery.state == State::GivenUp)
+        };
+        let mut found: Vec<&Alert> = alerts.iter().filter(is_given_up).collect();
+        if found.is_empty() {
+            found = alerts.iter().collect();
+        }
+        let ordinal = found.get(nth % found.len().max(1)).map_or(0, |alert| alert.ordinal);
+        let id = self.seen.alerts.get(&ordinal).map_or("alr_none", |(_, id)| id).to_owned();
+        let to = only.map(|to| DESTINATIONS[to].to_owned());
+        let store = self.machine().store.clone();
+        let retried = store.retry(id, to, now).await;
+        if !self.is_done(retried.clone().map(drop))? {
+            return Ok(());
+        }
+        let place = |name: &str| DESTINATIONS.iter().position(|other| *other == name).unwrap();
+        let retried = match retried.map_err(|error| error.to_string())? {
+            Retried::UnknownAlert => Again::Unknown,
+            Retried::NotGivenUp => Again::NotGivenUp,
+            Retried::Refused { destination, obstacle } => {
+                Again::Refused(place(&destination), obstacle)
+            }
+            Retried::Again { destinations } => {
+                Again::Due(destinations.iter().map(|name| place(name)).collect())
+            }
+        };
+        let wanted = self.world.retry(ordinal, only, now);
+        if let Again::Due(to) = &retried {
+            self.retried.extend(to.iter().map(|to| (ordinal, *to)));
+        }
+        if retried == wanted { Ok(()) } else { Err(format!("retries {retried:?}, not {wanted:?}")) }
     }
 
     pub(super) async fn upkeep(&mut self, to: usize) -> Result<(), String> {

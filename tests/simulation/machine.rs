@@ -76,10 +76,11 @@ fn rules(setting: &Setting) -> Rules {
         services: Some(globs.build().unwrap()),
         patterns: names.map(str::to_owned).to_vec(),
     };
+    let routes = [all, some].into_iter().zip(setting.there);
     Rules {
         grace: Grace::from_seconds(setting.grace).unwrap(),
         services_max: setting.services_max,
-        routes: vec![all, some],
+        routes: routes.filter_map(|(route, is_there)| is_there.then_some(route)).collect(),
         hold_seconds: setting.hold,
         remind_every_seconds: setting.remind,
         history: setting.history,

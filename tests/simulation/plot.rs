@@ -19,6 +19,8 @@ pub struct Setting {
     pub services_max: i64,
     /// One of several machines.
     pub is_cluster: bool,
+    /// Which of the destinations there are.
+    pub there: [bool; 2],
 }
 
 /// A time without anything special, and some just before a clock is changed.
@@ -34,6 +36,7 @@ const STARTS: [i64; 6] = [
 const GRACES: [i64; 3] = [0, 0, 20];
 const HOLDS: [i64; 4] = [60, 60, 0, 15];
 const REMINDERS: [Option<i64>; 3] = [None, Some(45), Some(300)];
+const THERE: [[bool; 2]; 4] = [[true, true], [true, true], [true, false], [false, true]];
 
 fn one_of<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(..from.len())].clone()
@@ -59,13 +62,14 @@ impl Setting {
             log_bytes: one_of(rng, &[1_000_000, 400]),
             services_max: one_of(rng, &[1000, 1000, 1000, 3]),
             is_cluster: chance(rng, 25),
+            there: [true, true],
         }
     }
 }
 
 /// How often each kind of step comes in one seed: some never, so that others meet.
 struct Mood {
-    weights: [u32; 12],
+    weights: [u32; 13],
     /// How many names there are.
     names: usize,
     long: bool,
@@ -78,7 +82,7 @@ struct Mood {
 pub fn plot(seed: u64, steps: usize) -> Vec<Step> {
     let rng = &mut Rng::with_seed(seed);
     let setting = Setting::of(seed);
-    let usual = [24, 30, 6, 16, 3, 2, 1, 6, 3, 2, 3, 3];
+    let usual = [24, 30, 6, 16, 3, 2, 1, 6, 3, 2, 3, 3, 2];
     let mut weights = usual.map(|weight| weight * one_of(rng, &[0, 1, 1, 3]));
     // Without pings, time and deliveries nothing happens.
     for place in [0, 1, 3] {
@@ -123,7 +127,8 @@ impl Mood {
             6 => Step::Purge { age: one_of(rng, &[0, 60, 600]) },
             7 => Step::Hand(self.hand(rng, setting)),
             8 => Step::Crash { arrived: rng.bool(), away: self.away(rng) },
-            9 if chance(rng, 30) => Step::Change {
+            9 if chance(rng, 50) => Step::Change {
+                there: one_of(rng, &THERE),
                 grace: one_of(rng, &GRACES),
                 hold: one_of(rng, &HOLDS),
                 remind: one_of(rng, &REMINDERS),
@@ -136,10 +141,11 @@ impl Mood {
                 away: self.away(rng),
             },
             10 => Step::Jump(self.jump(rng)),
-            _ => Step::Role(one_of(
+            11 => Step::Role(one_of(
                 rng,
                 &[Part::Primary, Part::Primary, Part::Elsewhere, Part::Nobody],
             )),
+            _ => Step::Retry { nth: rng.usize(..4), to: maybe(rng, 50, |rng| rng.usize(..2)) },
         }
     }
 
@@ -238,16 +244,18 @@ impl Mood {
 
     fn hand(&self, rng: &mut Rng, setting: &Setting) -> Hand {
         let name = self.name(rng);
-        match rng.u32(..9) {
-            0..3 => Hand::Deadline {
-                name,
-                from_now: maybe(rng, 90, |rng| one_of(rng, &[-200, -10, -1, 0, 1, 5, 60])),
-            },
+        let from_now =
+            |rng: &mut Rng| maybe(rng, 90, |rng| one_of(rng, &[-200, -10, -1, 0, 1, 5, 60]));
+        match rng.u32(..10) {
+            0..3 => Hand::Deadline { name, from_now: from_now(rng) },
             3 => Hand::Alerted { name, value: chance(rng, 20) },
             4 => Hand::Frequency { name, seconds: rng.i64(1..100) },
             5 => Hand::Grace { name, seconds: rng.i64(0..30) },
             // How many there are is looked at afresh only where there may be no more.
             6 if setting.services_max >= 1000 => Hand::Delete(name),
+            9 if setting.services_max >= 1000 => {
+                Hand::Insert { name, seconds: rng.i64(1..100), from_now: from_now(rng) }
+            }
             7 => {
                 if rng.bool() {
                     Hand::Spoil(name)

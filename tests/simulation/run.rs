@@ -9,10 +9,11 @@ use overdue::core::name::Name;
 use overdue::store::{Action, StoreError};
 
 use crate::check::{self, Seen};
+use crate::hands;
 use crate::machine::{self, Answered, Machine, Request};
 use crate::model::No;
 use crate::plot::Setting;
-use crate::step::{Command, Hand, How, Part, Step, Wait};
+use crate::step::{Command, How, Part, Step, Wait};
 use crate::world::{Answer, DESTINATIONS, Flight, State, World};
 
 /// Rows of the history beyond twice those that are kept: what comes before it is looked through.
@@ -39,7 +40,8 @@ type Noted = (Command, Option<(Sent, How)>);
 #[derive(Clone, Debug)]
 struct Sent {
     flight: Flight,
-    created: i64,
+    /// When its alert was raised, or somebody asked for it again.
+    since: i64,
     attempts: i64,
 }
 
@@ -53,6 +55,8 @@ pub struct Run {
     /// Which alert arrived under an id.
     arrived: HashMap<String, u64>,
     deliveries: HashSet<Flight>,
+    /// What somebody asked for again: it may follow what came behind it.
+    retried: HashSet<Flight>,
     /// Ids that arrived and are known no more: a machine died before it noted that, or hands and age removed the alert.
     excused: HashSet<String>,
     post: Post,
@@ -80,6 +84,7 @@ impl Run {
             last: HashMap::new(),
             arrived: HashMap::new(),
             deliveries: HashSet::new(),
+            retried: HashSet::new(),
             excused: HashSet::new(),
             post,
             steps: 0,
@@ -107,6 +112,7 @@ impl Run {
             }
             Step::Sweep => self.sweep().await?,
             Step::Take { to, limit } => self.take(*to, *limit).await?,
+            Step::Retry { nth, to } => self.retry(*nth, *to).await?,
             Step::Revive { to } => {
                 let now = self.now();
                 let store = self.machine().store.clone();
@@ -117,7 +123,11 @@ impl Run {
             }
             Step::Upkeep { to } => self.upkeep(*to).await?,
             Step::Purge { age } => self.purge(*age).await?,
-            Step::Hand(hand) => self.hand(*hand).await?,
+            Step::Hand(hand) => {
+                let now = self.now();
+                hands::edit(&mut self.machine().eyes, *hand, now).await?;
+                self.without(|world| world.hand(*hand, now));
+            }
             Step::Crash { arrived, away } => {
                 is_thorough = true;
                 self.restart(Some(*arrived), *away).await?;
@@ -126,13 +136,15 @@ impl Run {
                 is_thorough = true;
                 self.restart(None, *away).await?;
             }
-            Step::Change { grace, hold, remind, away } => {
+            Step::Change { there, grace, hold, remind, away } => {
                 is_thorough = true;
                 let before = self.world.setting.clone();
-                let setting = Setting { grace: *grace, hold: *hold, remind: *remind, ..before };
+                let (there, grace, hold, remind) = (*there, *grace, *hold, *remind);
+                let setting = Setting { grace, hold, remind, there, ..before };
                 self.machine().adopt(&setting);
                 self.restart(None, *away).await?;
                 self.world.setting = setting;
+                self.begin();
             }
             Step::Role(part) => self.hear(*part),
         }
@@ -181,8 +193,16 @@ impl Run {
         if self.post.taken != self.post.term {
             self.post.taken = self.post.term;
             self.cut_off(true);
+            self.begin();
         }
         true
+    }
+
+    /// A term begins, if this machine is the one that writes.
+    fn begin(&mut self) {
+        if self.post.part == Part::Primary {
+            self.world.give_up_strangers();
+        }
     }
 
     /// What is in flight ends; every other one has arrived, or none.
@@ -358,6 +378,7 @@ impl Run {
         if self.post.part != Part::Primary {
             self.post.term = 0;
         }
+        self.begin();
     }
 
     /// It dies, with what is in flight arrived or not, or is stopped as it should be.
@@ -398,44 +419,6 @@ impl Run {
         for ordinal in before.difference(&ids(self)) {
             self.excused.extend(self.seen.alerts.get(ordinal).map(|(_, id)| id.clone()));
         }
-    }
-
-    async fn hand(&mut self, hand: Hand) -> Result<(), String> {
-        let now = self.now();
-        let (statement, name, value) = match hand {
-            Hand::Deadline { name, from_now } => (
-                "UPDATE services SET deadline = ?2 WHERE name = ?1",
-                name,
-                from_now.map(|seconds| now + seconds),
-            ),
-            Hand::Alerted { name, value } => {
-                ("UPDATE services SET alerted = ?2 WHERE name = ?1", name, Some(i64::from(value)))
-            }
-            Hand::Frequency { name, seconds } => (
-                "UPDATE services SET frequency = ?2 WHERE name = ?1 AND cron IS NULL",
-                name,
-                Some(seconds),
-            ),
-            Hand::Grace { name, seconds } => {
-                ("UPDATE services SET grace = ?2 WHERE name = ?1", name, Some(seconds))
-            }
-            Hand::Delete(name) => ("DELETE FROM services WHERE name = ?1", name, None),
-            Hand::Spoil(name) => ("UPDATE services SET runs = '[7]' WHERE name = ?1", name, None),
-            Hand::Mend(name) => (
-                "UPDATE services SET runs = NULL, running_since = NULL WHERE name = ?1",
-                name,
-                None,
-            ),
-            Hand::DeleteAlert(name) => (
-                "DELETE FROM alerts WHERE seq = (SELECT max(seq) FROM alerts WHERE service = ?1)",
-                name,
-                None,
-            ),
-        };
-        let query = sqlx::query(statement).bind(name).bind(value);
-        query.execute(&mut self.machine().eyes).await.map_err(|error| error.to_string())?;
-        self.without(|world| world.hand(hand, now));
-        Ok(())
     }
 }
 

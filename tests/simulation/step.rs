@@ -39,6 +39,11 @@ pub enum Step {
         to: usize,
         limit: usize,
     },
+    /// Somebody asks for an alert again that was given up, the oldest of them being 0: to one destination, or to all.
+    Retry {
+        nth: usize,
+        to: Option<usize>,
+    },
     /// What waits because a destination had failed is due.
     Revive {
         to: usize,
@@ -61,8 +66,9 @@ pub enum Step {
     Stop {
         away: i64,
     },
-    /// The same, and it starts again with other settings.
+    /// The same, and it starts again with other settings: of the destinations those that are there, say.
     Change {
+        there: [bool; 2],
         grace: i64,
         hold: i64,
         remind: Option<i64>,
@@ -171,6 +177,12 @@ pub enum Hand {
     Grace {
         name: &'static str,
         seconds: i64,
+    },
+    /// A row of which nothing is known but how often it is expected, and by when.
+    Insert {
+        name: &'static str,
+        seconds: i64,
+        from_now: Option<i64>,
     },
     Delete(&'static str),
     /// What cannot be read is in its row.

@@ -4,16 +4,33 @@ use std::collections::BTreeSet;
 
 use overdue::core::alert::Kind;
 
+use overdue::core::retry::Obstacle;
+
 use super::{Alert, DESTINATIONS, Delivery, Flight, Name, Note, State, Then, World, wants};
 use crate::model::Told;
+
+/// What comes of asking for an alert again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It is due, at these destinations.
+    Due(Vec<usize>),
+    Unknown,
+    NotGivenUp,
+    Refused(usize, Obstacle),
+}
 
 impl World {
     /// Stores what is told, and who is to hear it.
     pub(super) fn raise(&mut self, name: Name, told: Option<Told>, created: i64, then: Then) {
         let Some(told) = told else { return };
         let to: Vec<usize> =
-            (0..DESTINATIONS.len()).filter(|to| wants(*to, told.kind, name)).collect();
+            (0..DESTINATIONS.len()).filter(|to| self.hears(*to, told.kind, name)).collect();
         self.raise_to(name, told, created, then, &to);
+    }
+
+    /// Whether there is a destination that wants it.
+    pub(super) fn hears(&self, to: usize, kind: Kind, name: Name) -> bool {
+        self.setting.there[to] && wants(to, kind, name)
     }
 
     pub(super) fn raise_to(
@@ -31,6 +48,8 @@ impl World {
             attempts: 0,
             next: created,
             destination_failed: false,
+            is_closed: false,
+            retried: None,
         };
         self.alerts.push(Alert {
             ordinal: self.ordinals,
@@ -86,8 +105,8 @@ impl World {
                 if delivery.state == State::Delivered || stays(delivery.to) {
                     return true;
                 }
-                if delivery.attempts > 0 {
-                    delivery.state = State::GivenUp;
+                if delivery.state == State::Pending {
+                    (delivery.state, delivery.is_closed) = (State::GivenUp, true);
                 }
                 delivery.attempts > 0
             });
@@ -159,6 +178,62 @@ impl World {
                 delivery.next = delivery.next.min(now);
             }
         }
+    }
+
+    /// What waits for destinations that are there no more is given up.
+    pub fn give_up_strangers(&mut self) {
+        let there = self.setting.there;
+        for delivery in self.deliveries_mut() {
+            if delivery.state == State::Pending && !there[delivery.to] {
+                delivery.state = State::GivenUp;
+            }
+        }
+    }
+
+    /// Somebody asks for an alert again at `now`, of one destination or of all.
+    pub fn retry(&mut self, ordinal: u64, only: Option<usize>, now: i64) -> Again {
+        let Some(place) = self.alerts.iter().position(|alert| alert.ordinal == ordinal) else {
+            return Again::Unknown;
+        };
+        let alert = &self.alerts[place];
+        let (name, since) = (alert.name, alert.told.since);
+        let opens = alert.told.kind != Kind::Recovered;
+        let end_was_told = |to: usize| {
+            let after = self.alerts[place..].iter().filter(|other| other.name == name);
+            let ends = after.filter(|other| {
+                other.told.kind == Kind::Recovered
+                    && other.told.since == since
+                    && other.ordinal > ordinal
+            });
+            ends.flat_map(|end| end.deliveries.iter().map(move |delivery| (end.ordinal, delivery)))
+                .any(|(end, delivery)| {
+                    let is_there = delivery.state == State::Delivered;
+                    delivery.to == to && (is_there || self.flying.contains(&(end, to)))
+                })
+        };
+        let (mut again, mut refused) = (Vec::new(), Again::NotGivenUp);
+        for delivery in &alert.deliveries {
+            let to = delivery.to;
+            if delivery.state != State::GivenUp || only.is_some_and(|only| only != to) {
+                continue;
+            }
+            let is_gone = delivery.is_closed || !self.services.contains_key(name);
+            if !self.setting.there[to] {
+                refused = Again::Refused(to, Obstacle::NoDestination);
+            } else if opens && end_was_told(to) {
+                refused = Again::Refused(to, Obstacle::EndTold);
+            } else if opens && is_gone {
+                refused = Again::Refused(to, Obstacle::Deleted);
+            } else {
+                again.push(to);
+            }
+        }
+        let asked = |delivery: &&mut Delivery| again.contains(&delivery.to);
+        for delivery in self.alerts[place].deliveries.iter_mut().filter(asked) {
+            (delivery.state, delivery.next, delivery.retried) = (State::Pending, now, Some(now));
+            delivery.destination_failed = false;
+        }
+        if again.is_empty() { refused } else { Again::Due(again) }
     }
 
     pub fn purge(&mut self, before: i64) {

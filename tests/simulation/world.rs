@@ -6,12 +6,14 @@ mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use telling::Again;
+
 use overdue::core::alert::Kind;
 use overdue::core::signal::Signal;
 
-use crate::model::{self, Ask, Gap, No, Plan, Told, Watched};
+use crate::model::{self, Ask, Gap, No, Told, Watched};
 use crate::plot::Setting;
-use crate::step::{Call, Command, Hand, When, Word};
+use crate::step::{Call, Command, When, Word};
 
 type Name = &'static str;
 
@@ -52,6 +54,10 @@ pub struct Delivery {
     pub attempts: i64,
     pub next: i64,
     pub destination_failed: bool,
+    /// Whether it was given up because its service was deleted.
+    pub is_closed: bool,
+    /// When somebody asked for it again.
+    pub retried: Option<i64>,
 }
 
 /// An alert that is in the database.
@@ -364,7 +370,9 @@ impl World {
         let then = (kept.watched.clone(), None);
         if let Some(told) = ends {
             let to: Vec<usize> = (0..DESTINATIONS.len())
-                .filter(|to| wants(*to, told.kind, name) && self.was_told(name, told.since, *to))
+                .filter(|to| {
+                    self.hears(*to, told.kind, name) && self.was_told(name, told.since, *to)
+                })
                 .collect();
             if !to.is_empty() {
                 self.raise_to(name, told, now, then, &to);
@@ -398,50 +406,6 @@ impl World {
             let last = self.ordinals;
             self.raise(name, Some(told), now, then);
             self.number(last);
-        }
-    }
-
-    /// What somebody does with sqlite3.
-    pub fn hand(&mut self, hand: Hand, now: i64) {
-        let (Hand::Deadline { name, .. }
-        | Hand::Alerted { name, .. }
-        | Hand::Frequency { name, .. }
-        | Hand::Grace { name, .. }
-        | Hand::Delete(name)
-        | Hand::Spoil(name)
-        | Hand::Mend(name)
-        | Hand::DeleteAlert(name)) = hand;
-        if let Hand::DeleteAlert(_) = hand {
-            let newest = self.alerts.iter().rposition(|alert| alert.name == name);
-            newest.map(|place| self.alerts.remove(place));
-            return;
-        }
-        let Some(kept) = self.services.get_mut(name) else { return };
-        let watched = &mut kept.watched;
-        match hand {
-            Hand::Deadline { from_now, .. } => {
-                let deadline = from_now.map(|seconds| now + seconds);
-                // A new deadline, of which nobody was told.
-                watched.told &= watched.deadline == deadline;
-                watched.deadline = deadline;
-            }
-            Hand::Alerted { value, .. } => watched.told = value,
-            Hand::Frequency { seconds, .. } => {
-                if matches!(watched.plan, Plan::Every(_)) {
-                    watched.plan = Plan::Every(seconds);
-                }
-            }
-            Hand::Grace { seconds, .. } => watched.grace = seconds,
-            Hand::Delete(_) => {
-                self.services.remove(name);
-                self.aliases.retain(|_, service| *service != name);
-            }
-            Hand::Spoil(_) => kept.is_spoilt = true,
-            Hand::Mend(_) => {
-                kept.is_spoilt = false;
-                watched.runs.clear();
-            }
-            Hand::DeleteAlert(_) => {}
         }
     }
 }
