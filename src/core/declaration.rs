@@ -122,7 +122,7 @@ fn count_from_now(service: &mut Service, stored: &Service, now: i64) {
     let deadline = match (service.runs.running_since(), service.expected) {
         (Some(since), _) => service.run_deadline(since),
         (None, Some(expected)) => expected + service.grace.seconds(),
-        // It was resumed and has not been heard of: its time begins anew.
+        // It was never heard of, and a hand has given it a deadline: its time begins anew.
         (None, None) => service.schedule.expected(now) + service.grace.seconds(),
     };
     service.deadline = Some(deadline.min(TIME_SECONDS_MAX));

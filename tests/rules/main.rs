@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod alerts;
+mod declarations;
 mod pings;
 mod reckonings;
+mod reports;
 mod schedules;
 mod services;
 
