@@ -4,10 +4,10 @@ use overdue::core::change::{Changed, Watch, What, between, deleted_unread};
 use overdue::core::declaration::{Declaration, Description, check_aliases, declare};
 use overdue::core::limits::{ALIASES_MAX, DESCRIPTION_CHARS_MAX, TIME_SECONDS_MAX};
 use overdue::core::ping::{Origin, Refusal, Terms};
-use overdue::core::runs::{Began, Run, Runs};
+use overdue::core::schedule::{CronPattern, Schedule, Zone};
 use overdue::core::service::{History, Service, pause, resume};
 
-use super::{TEN, every, grace, name, pinged};
+use super::{TEN, every, grace, name, pinged, running};
 
 fn terms(frequency: &str) -> Terms {
     Terms { frequency: every(frequency).frequency(), ..Terms::default() }
@@ -49,6 +49,23 @@ fn a_whole_declaration_begins_anew_and_a_change_keeps_what_it_does_not_name() {
     assert!(changed.grace_given && changed.locked);
     assert_eq!(changed.max_runtime, stored.max_runtime);
     assert_eq!(changed.description, stored.description);
+}
+
+#[test]
+fn a_whole_declaration_that_names_no_zone_is_in_utc_and_a_change_keeps_the_zone() {
+    let zone_of = |schedule: &Schedule| schedule.cron().map(|cron| cron.zone.as_str().to_owned());
+    let terms =
+        |zone| Terms { cron: CronPattern::parse("0 3 * * *").ok(), zone, ..Terms::default() };
+    let declared_as = |stored: Option<&Service>, is_whole, zone| {
+        let declaration = Declaration { is_whole, terms: terms(zone), ..Declaration::default() };
+        declare(stored, &name("backup"), &declaration, grace("0s"), TEN).unwrap()
+    };
+    let berlin = declared_as(None, true, Zone::parse("Europe/Berlin").ok());
+    assert_eq!(zone_of(&berlin.schedule).as_deref(), Some("Europe/Berlin"));
+    let changed = declared_as(Some(&berlin), false, None).schedule;
+    assert_eq!(zone_of(&changed).as_deref(), Some("Europe/Berlin"));
+    let anew = declared_as(Some(&berlin), true, None).schedule;
+    assert_eq!(zone_of(&anew).as_deref(), Some("UTC"));
 }
 
 #[test]
@@ -123,9 +140,8 @@ fn one_that_was_resumed_or_that_a_hand_has_set_has_its_time_from_the_change_on()
 
 #[test]
 fn a_run_that_is_open_has_to_end_by_the_changed_terms() {
-    let runs = Runs::new(vec![Run { id: None, began: Began::At((TEN + 600) * 1000) }]);
-    let running = Service { runs, ..pinged(every("10m"), grace("0s"), TEN) };
-    assert_eq!(with_frequency(&running, "20m", TEN + 601).deadline, Some(TEN + 1800));
+    let open = running(pinged(every("10m"), grace("0s"), TEN), TEN + 600);
+    assert_eq!(with_frequency(&open, "20m", TEN + 601).deadline, Some(TEN + 1800));
 }
 
 #[test]

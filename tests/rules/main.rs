@@ -8,9 +8,11 @@ mod reckonings;
 mod reports;
 mod schedules;
 mod services;
+mod words;
 
 use overdue::core::frequency::{Frequency, Grace};
 use overdue::core::name::Name;
+use overdue::core::runs::{Began, Run, Runs};
 use overdue::core::schedule::{Cron, CronPattern, Schedule, Zone};
 use overdue::core::service::Service;
 
@@ -43,4 +45,10 @@ fn pinged(schedule: Schedule, grace: Grace, at: i64) -> Service {
         deadline: Some(expected + grace.seconds()),
         ..Service::new(name("backup"), schedule, grace)
     }
+}
+
+/// The same, with a run open that began at `since`.
+fn running(service: Service, since: i64) -> Service {
+    let runs = Runs::new(vec![Run { id: None, began: Began::At(since * 1000) }]);
+    Service { runs, ..service }
 }

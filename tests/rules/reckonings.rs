@@ -4,6 +4,7 @@ use overdue::core::alert::Kind;
 use overdue::core::limits::RUNS_MAX;
 use overdue::core::listening::{Gap, Listening, Span};
 use overdue::core::retry::{GivenUp, Obstacle, after_seconds, delay_seconds, is_given_up};
+use overdue::core::role::Role;
 use overdue::core::runs::{Began, Run, Runs};
 use overdue::core::signal::{RunId, Signal};
 
@@ -141,4 +142,15 @@ fn runs_are_told_apart_by_their_ids_and_one_without_takes_the_place_of_another()
     assert_eq!(runs.all().len(), 1, "what has no beginning yet stays");
     runs.clear();
     assert!(runs.all().is_empty());
+}
+
+#[test]
+fn a_role_has_a_word_of_its_own_and_only_some_may_write() {
+    let following = Role::Replica { primary: Some("b".to_owned()) };
+    let lost = Role::Replica { primary: None };
+    let roles = [&Role::Alone, &Role::Primary, &following, &Role::Unknown];
+    assert_eq!(roles.map(Role::as_str), Role::WORDS);
+    assert_eq!(roles.map(Role::may_write), [true, true, false, false]);
+    assert_eq!(roles.map(Role::elsewhere), [None, None, Some("b"), None]);
+    assert_eq!((lost.as_str(), lost.elsewhere()), ("replica", None));
 }

@@ -3,20 +3,14 @@
 use overdue::core::alert::Kind;
 use overdue::core::listening::{Gap, Span};
 use overdue::core::ping::{Ping, ping};
-use overdue::core::runs::{Began, Run, Runs};
 use overdue::core::schedule::Schedule;
-use overdue::core::service::{Service, Status, remind, resume, sweep};
+use overdue::core::service::{Service, Status, pause, remind, resume, sweep};
 use overdue::core::signal::Signal;
 
-use super::{TEN, cron, every, grace, name, pinged};
+use super::{TEN, cron, every, grace, name, pinged, running};
 
 /// The monitor was away for a minute before ten, and holds silence against nobody for a minute after.
 const GAP: Gap = Gap { span: Span { from: TEN - 60, to: TEN }, hold_until: TEN + 60 };
-
-fn running(service: Service, since: i64) -> Service {
-    let runs = Runs::new(vec![Run { id: None, began: Began::At(since * 1000) }]);
-    Service { runs, ..service }
-}
 
 #[test]
 fn a_status_is_read_back_from_its_word() {
@@ -47,6 +41,13 @@ fn a_run_has_to_end_in_its_time_by_the_kind_of_its_schedule() {
     assert_eq!(started(every("10m"), "1m"), Some(TEN + 60));
     assert_eq!(started(every("10m"), "0s"), Some(TEN + 600));
     assert_eq!(started(cron("30 10 * * *"), "1m"), Some(TEN + 1860));
+    let bounded = Service {
+        max_runtime: every("5m").frequency(),
+        ..Service::new(name("backup"), cron("30 10 * * *"), grace("1m"))
+    };
+    let start = Ping { signal: Signal::Start, ..Ping::new(name("backup"), TEN) };
+    let begun = ping(Some(&bounded), &start, grace("0s"), TEN).unwrap().change.service;
+    assert_eq!(begun.deadline, Some(TEN + 300), "as long as it may take, whatever else");
 }
 
 #[test]
@@ -79,6 +80,20 @@ fn one_that_was_resumed_and_not_heard_of_is_held_for_its_frequency_too() {
     assert_eq!(nightly.deadline, Some(TEN - 60));
     assert_eq!(sweep(&nightly, TEN + 59, Some(&GAP)), None);
     assert!(sweep(&nightly, TEN + 60, Some(&GAP)).is_some());
+}
+
+#[test]
+fn one_that_was_paused_while_it_was_out_is_told_of_anew_once_it_is_resumed() {
+    let out = sweep(&pinged(every("10m"), grace("1m"), TEN - 900), TEN, None).unwrap().service;
+    let paused = pause(&out, TEN + 10);
+    assert_eq!(paused.alert.map(|alert| alert.kind), Some(Kind::Recovered));
+    let resumed = resume(&paused.service, TEN + 100).service;
+    assert_eq!((resumed.expected, resumed.deadline), (Some(TEN + 700), Some(TEN + 760)));
+    assert_eq!(sweep(&resumed, TEN + 760, None), None);
+    let told = sweep(&resumed, TEN + 761, None).unwrap().service;
+    assert_eq!((told.outage_since, told.reminded_at), (Some(TEN + 760), Some(TEN + 761)));
+    // One that is not paused stays as it is.
+    assert_eq!(resume(&told, TEN + 800).service, told);
 }
 
 #[test]
