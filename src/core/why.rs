@@ -15,7 +15,7 @@ use super::listening::Gap;
 use super::name::Name;
 use super::service::Service;
 use super::signal::{RunId, Signal};
-pub use then::{Then, then};
+pub use then::{Loss, Then, then};
 pub use words::sentences;
 
 /// A signal of the history.

@@ -5,6 +5,7 @@ mod alerts;
 mod declarations;
 mod pings;
 mod reckonings;
+mod records;
 mod reports;
 mod schedules;
 mod services;

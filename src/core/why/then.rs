@@ -2,7 +2,7 @@
 //! it when they are decided again.
 
 use super::{Facts, Heard};
-use crate::core::alert::Kind;
+use crate::core::alert::{Alert, Kind};
 use crate::core::change::{Changed, What};
 use crate::core::frequency::Grace;
 use crate::core::ping::{self, Ping};
@@ -86,7 +86,6 @@ fn as_of_row(facts: &Facts, service: &Service) -> Service {
 enum Event<'a> {
     Heard(&'a Heard),
     Changed(&'a Changed),
-    Silence(i64),
 }
 
 impl Event<'_> {
@@ -97,7 +96,6 @@ impl Event<'_> {
             Self::Changed(changed) if changed.by_ping => (changed.at, changed.signals, 0),
             Self::Heard(heard) => (heard.received_at, heard.number, 1),
             Self::Changed(changed) => (changed.at, changed.signals, 2),
-            Self::Silence(at) => (*at, i64::MAX, 3),
         }
     }
 }
@@ -118,15 +116,24 @@ fn replayed(facts: &Facts, row: &Service, before: &[Changed], after: &[Changed])
     }
     let heard = facts.before.iter().map(Event::Heard);
     let changed = life.iter().map(Event::Changed);
-    let told = facts.told.iter().filter(|told| told.alert.kind == Kind::Overdue);
-    let silence = told.map(|told| Event::Silence(told.alert.created_at));
-    let mut events: Vec<Event<'_>> = heard.chain(changed).chain(silence).collect();
+    let mut events: Vec<Event<'_>> = heard.chain(changed).collect();
     events.sort_by_key(Event::place);
+    let told = facts.told.iter().map(|told| &told.alert);
+    let mut silence = told.filter(|alert| alert.kind == Kind::Overdue).peekable();
     // Where the beginning is missing, what is expected is known from the first signal or change on that says so.
     let mut is_known = is_whole;
     for event in events {
+        let (second, ..) = event.place();
+        // Of one second, a sweep that told of the deadline that stood until then came first.
+        while let Some(alert) = silence.next_if(|alert| {
+            alert.created_at < second
+                || (alert.created_at == second && service.deadline == Some(alert.about))
+        }) {
+            fall_silent(&mut service, alert);
+        }
         is_known |= happen(&mut service, &event);
     }
+    silence.for_each(|alert| fall_silent(&mut service, alert));
     if is_known { Then::There(service) } else { Then::Unknown(loss(facts)) }
 }
 
@@ -163,12 +170,13 @@ fn happen(service: &mut Service, event: &Event<'_>) -> bool {
             }
             true
         }
-        Event::Silence(_) => {
-            (service.alerted, service.failed) = (true, false);
-            service.outage_since = service.outage_since.or(service.deadline);
-            false
-        }
     }
+}
+
+/// Lets `service` be told of as silent by `alert`.
+fn fall_silent(service: &mut Service, alert: &Alert) {
+    (service.alerted, service.failed) = (true, false);
+    service.outage_since = Some(alert.outage_since);
 }
 
 fn loss(facts: &Facts) -> Loss {
