@@ -1,12 +1,14 @@
 //! Gaps, retries and runs: what is reckoned in seconds and milliseconds.
 
+use jiff::tz::TimeZone;
 use overdue::core::alert::Kind;
-use overdue::core::limits::RUNS_MAX;
+use overdue::core::limits::{RUNS_MAX, WHEN_BYTES_MAX};
 use overdue::core::listening::{Gap, Listening, Span};
 use overdue::core::retry::{GivenUp, Obstacle, after_seconds, delay_seconds, is_given_up};
 use overdue::core::role::Role;
 use overdue::core::runs::{Began, Run, Runs};
 use overdue::core::signal::{RunId, Signal};
+use overdue::core::when::{self, WhenError};
 
 use super::TEN;
 
@@ -153,4 +155,16 @@ fn a_role_has_a_word_of_its_own_and_only_some_may_write() {
     assert_eq!(roles.map(Role::may_write), [true, true, false, false]);
     assert_eq!(roles.map(Role::elsewhere), [None, None, Some("b"), None]);
     assert_eq!((lost.as_str(), lost.elsewhere()), ("replica", None));
+}
+
+#[test]
+fn a_time_is_read_up_to_a_bound_and_up_to_now() {
+    let of = |text: &str| when::parse(text, TEN, &TimeZone::UTC);
+    let digits = |length: usize| format!("{TEN:0>length$}");
+    assert_eq!(of(&digits(WHEN_BYTES_MAX)), Ok(TEN));
+    assert_eq!(of(&digits(WHEN_BYTES_MAX + 1)), Err(WhenError::NotATime));
+    assert_eq!(of(&format!(" {} ", digits(WHEN_BYTES_MAX))), Ok(TEN));
+    assert_eq!(of(&(TEN + 1).to_string()), Err(WhenError::Ahead));
+    assert_eq!(of("1970-01-01T00:00:00Z"), Ok(0));
+    assert_eq!(of("1969-12-31T23:59:59Z"), Err(WhenError::NotATime));
 }

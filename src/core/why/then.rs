@@ -124,10 +124,9 @@ fn replayed(facts: &Facts, row: &Service, before: &[Changed], after: &[Changed])
     let mut is_known = is_whole;
     for event in events {
         let (second, ..) = event.place();
-        // Of one second, a sweep that told of the deadline that stood until then came first.
+        // Of one second, a sweep that saw what was there until then came first.
         while let Some(alert) = silence.next_if(|alert| {
-            alert.created_at < second
-                || (alert.created_at == second && service.deadline == Some(alert.about))
+            alert.created_at < second || (alert.created_at == second && has_seen(alert, &service))
         }) {
             fall_silent(&mut service, alert);
         }
@@ -171,6 +170,12 @@ fn happen(service: &mut Service, event: &Event<'_>) -> bool {
             true
         }
     }
+}
+
+/// Whether `alert` was raised of the service as it is here.
+fn has_seen(alert: &Alert, service: &Service) -> bool {
+    (alert.deadline, alert.last_ping, alert.running_since)
+        == (service.deadline, service.last_ping, service.runs.running_since())
 }
 
 /// Lets `service` be told of as silent by `alert`.
