@@ -9,6 +9,8 @@ mod records;
 mod reports;
 mod schedules;
 mod services;
+mod tellings;
+mod why;
 mod words;
 
 use overdue::core::frequency::{Frequency, Grace};
