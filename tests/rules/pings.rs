@@ -3,9 +3,10 @@
 use overdue::core::alert::{Alert, Kind};
 use overdue::core::limits::ALERT_LOG_CHARS_MAX;
 use overdue::core::ping::{Decision, Ping, Refusal, Terms, ping};
+use overdue::core::runs::{Began, Run, Runs};
 use overdue::core::schedule::{Cron, CronPattern, Schedule, Zone};
 use overdue::core::service::Service;
-use overdue::core::signal::Signal;
+use overdue::core::signal::{RunId, Signal};
 
 use super::{TEN, cron, every, grace, name, pinged};
 
@@ -165,4 +166,91 @@ fn a_ping_without_a_time_is_never_older_and_one_with_a_time_is_taken_at_its_word
     assert_eq!(at(None, Some(TEN + 61)), Err(Refusal::Ahead));
     assert_eq!(at(Some(TEN - 5), Some(TEN - 5)), Ok(TEN - 5));
     assert_eq!(at(Some(TEN - 5), Some(TEN - 6)), Err(Refusal::Older { last_ping: TEN - 5 }));
+}
+
+#[test]
+fn a_new_service_is_watched_by_the_terms_of_its_first_ping() {
+    let terms = Terms {
+        frequency: every("10m").frequency(),
+        grace: Some(grace("1m")),
+        max_runtime: every("5m").frequency(),
+        ..Terms::default()
+    };
+    let given = Ping { terms, ..said(Signal::Success) };
+    let made = decided(None, &given, TEN).unwrap().change.service;
+    let expected = Service {
+        grace_given: true,
+        max_runtime: every("5m").frequency(),
+        ..pinged(every("10m"), grace("1m"), TEN)
+    };
+    assert_eq!(made, expected);
+}
+
+#[test]
+fn a_job_that_begins_again_has_its_grace_until_a_success_is_due() {
+    let stored = pinged(every("10m"), grace("1m"), TEN - 600);
+    let start = |stored: &Service, at: i64| {
+        let given = Ping { signal: Signal::Start, ..Ping::new(name("backup"), at) };
+        decided(Some(stored), &given, at).unwrap().change.service
+    };
+    let once = start(&stored, TEN + 30);
+    assert_eq!(once.deadline, Some(TEN + 90));
+    assert_eq!(start(&once, TEN + 60).deadline, Some(TEN + 120));
+    assert_eq!(start(&once, TEN + 61).deadline, Some(TEN + 90));
+}
+
+#[test]
+fn a_start_after_silence_is_a_sign_of_life_if_its_own_deadline_is_to_come() {
+    let out = Service { alerted: true, ..pinged(every("10m"), grace("1m"), TEN - 900) };
+    let alerted = |timestamp: i64| {
+        let given = Ping { timestamp: Some(timestamp), ..said(Signal::Start) };
+        decided(Some(&out), &given, TEN).unwrap().change.service.alerted
+    };
+    assert!(!alerted(TEN - 60), "it has this second to end in");
+    assert!(alerted(TEN - 61), "its time was over before it was heard of");
+}
+
+#[test]
+fn a_run_takes_milliseconds_where_its_caller_gave_no_second() {
+    let took = |started: Ping, ended: Ping| {
+        let stored = pinged(every("10m"), grace("1m"), TEN - 600);
+        let open = decided(Some(&stored), &started, started.received_at).unwrap().change.service;
+        decided(Some(&open), &ended, ended.received_at).unwrap().duration_ms
+    };
+    let at = |signal, second: i64, ms: i64| Ping {
+        signal,
+        received_ms: second * 1000 + ms,
+        ..Ping::new(name("backup"), second)
+    };
+    let (start, end) = (at(Signal::Start, TEN, 250), at(Signal::Success, TEN + 61, 750));
+    assert_eq!(took(start.clone(), end.clone()), Some(61_500));
+    let earlier = Ping { timestamp: Some(TEN - 9), ..start.clone() };
+    assert_eq!(took(earlier, end.clone()), Some(70_750));
+    let measured = Ping { duration_ms: Some(7), ..end.clone() };
+    assert_eq!(took(start.clone(), measured), Some(7), "its caller knows better");
+    let before = Ping { timestamp: Some(TEN - 1), ..end };
+    assert_eq!(took(start, before), Some(0));
+}
+
+#[test]
+fn an_end_is_followed_by_the_next_one_and_by_the_runs_beside_it() {
+    let run =
+        |text: &str, at: i64| Run { id: RunId::parse(text).ok(), began: Began::At(at * 1000) };
+    let end = |runs: &[Run]| {
+        let stored = Service {
+            runs: Runs::new(runs.to_vec()),
+            max_runtime: every("5m").frequency(),
+            ..pinged(every("10m"), grace("1m"), TEN - 900)
+        };
+        let given = Ping { run: RunId::parse("a").ok(), ..said(Signal::Success) };
+        let after = decided(Some(&stored), &given, TEN).unwrap().change.service;
+        (after.deadline.unwrap() - TEN, after.runs.all().len())
+    };
+    assert_eq!(end(&[run("a", TEN - 60)]), (660, 0));
+    // One that began with it or later has to end as well, one that began before is no longer waited for.
+    assert_eq!(end(&[run("a", TEN - 60), run("b", TEN - 60)]), (240, 1));
+    assert_eq!(end(&[run("a", TEN - 60), run("b", TEN - 61)]), (660, 1));
+    // What should have ended by now is forgotten.
+    assert_eq!(end(&[run("a", TEN - 400), run("b", TEN - 300)]), (0, 1));
+    assert_eq!(end(&[run("a", TEN - 400), run("b", TEN - 301)]), (660, 0));
 }

@@ -272,3 +272,21 @@ fn a_failure_in_the_second_in_which_silence_was_told_of_came_after_that() {
     assert_eq!((service.status(TEN + 700), service.alerted), (Status::Failed, false));
     assert_eq!(service.outage_since, Some(TEN + 600));
 }
+
+#[test]
+fn a_name_is_known_while_anything_is_on_record_of_it() {
+    let all = late_failure().facts(TEN + 700, TEN + 1000);
+    let nothing = Facts {
+        service: None,
+        changes: Vec::new(),
+        told: Vec::new(),
+        told_later: Vec::new(),
+        ..all.clone()
+    };
+    assert!(!nothing.is_anything());
+    assert!(Facts { service: all.service, ..nothing.clone() }.is_anything());
+    assert!(Facts { is_unreadable: true, ..nothing.clone() }.is_anything());
+    assert!(Facts { changes: all.changes, ..nothing.clone() }.is_anything());
+    assert!(Facts { told: all.told, ..nothing.clone() }.is_anything());
+    assert!(Facts { told_later: all.told_later, ..nothing }.is_anything());
+}

@@ -1,10 +1,10 @@
 //! What a service is at a second, and what a sweep and a reminder make of it.
 
-use overdue::core::alert::Kind;
+use overdue::core::alert::{Alert, Kind, Reason};
 use overdue::core::listening::{Gap, Span};
 use overdue::core::ping::{Ping, ping};
 use overdue::core::schedule::Schedule;
-use overdue::core::service::{Service, Status, pause, remind, resume, sweep};
+use overdue::core::service::{Service, Status, delete, pause, remind, resume, sweep};
 use overdue::core::signal::Signal;
 
 use super::{TEN, cron, every, grace, name, pinged, running};
@@ -94,6 +94,19 @@ fn one_that_was_paused_while_it_was_out_is_told_of_anew_once_it_is_resumed() {
     assert_eq!((told.outage_since, told.reminded_at), (Some(TEN + 760), Some(TEN + 761)));
     // One that is not paused stays as it is.
     assert_eq!(resume(&told, TEN + 800).service, told);
+}
+
+#[test]
+fn an_end_that_is_no_ping_says_what_it_was() {
+    let out = sweep(&pinged(every("10m"), grace("1m"), TEN - 900), TEN, None).unwrap().service;
+    let told = |alert: Option<Alert>| {
+        alert.map(|alert| (alert.kind, alert.reason, alert.about, alert.outage_since))
+    };
+    let end = |reason| Some((Kind::Recovered, Some(reason), TEN + 10, TEN - 240));
+    assert_eq!(told(pause(&out, TEN + 10).alert), end(Reason::Paused));
+    assert_eq!(told(delete(&out, TEN + 10)), end(Reason::Deleted));
+    let well = pinged(every("10m"), grace("1m"), TEN);
+    assert_eq!((pause(&well, TEN + 10).alert, delete(&well, TEN + 10)), (None, None));
 }
 
 #[test]
