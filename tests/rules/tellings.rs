@@ -9,7 +9,7 @@ use overdue::core::service::{Service, pause};
 use overdue::core::why::{Facts, Sent, Setting, Standing, Told, Tried, sentences};
 
 use super::why::{facts, said, service};
-use super::{TEN, every, grace, pinged};
+use super::{TEN, every, grace, name, pinged};
 
 /// The second of the deadline of [`service`].
 const DUE: i64 = TEN + 900;
@@ -93,8 +93,12 @@ fn what_is_not_due_says_who_would_be_told() {
     No alert is due: its deadline has not passed.
     An alert would go to hook, chat.
     ");
-    let paused = facts(&pause(&service(), TEN).service, TEN);
-    assert_eq!(told_of(&paused, &[]), "", "of one that expects nothing there is nothing to tell");
+    let paused = pause(&service(), TEN).service;
+    assert_eq!(told_of(&facts(&paused, TEN), &[]), "", "there is nothing to tell of");
+    let by_hand = Service { deadline: Some(TEN + 60), ..paused };
+    assert_eq!(told_of(&facts(&by_hand, TEN), &[]), "", "nor does a hand's deadline count");
+    let new = facts(&Service::new(name("backup"), every("1h"), grace("15m")), TEN);
+    insta::assert_snapshot!(told_of(&new, &[]), @"An alert would go to nobody: no destination is set.");
 }
 
 #[test]

@@ -173,15 +173,15 @@ fn what_a_hand_has_put_into_the_row_is_said_to_be_that() {
     insta::assert_snapshot!(of(&moved, &row), @"What is expected, with its grace, gives 10:15:00 UTC: the row was edited by hand, or a start that opened no run has brought another schedule.");
     assert_eq!(of(&Service { deadline: Some(TEN + 901), ..open }, &row), "", "a run has its time");
     assert_eq!(of(&Service { deadline: None, ..row.clone() }, &row), "");
-    // Of a time before the last ping, the row does not tell.
-    let changes = vec![changed(TEN - 3600, What::Made, &row)];
-    let later = Facts {
-        changes,
+    // What the record gives and the row does not is no doing of a hand on this row.
+    let then = Facts {
+        changes: vec![changed(TEN - 60, What::Resumed, &moved)],
+        after: vec![heard(2, TEN + 60, Signal::Log)],
         at: TEN,
-        after: vec![heard(2, TEN + 60, Signal::Success)],
-        ..facts(&Service { last_ping: Some(TEN + 60), ..moved }, TEN + 90)
+        ..facts(&Service { deadline: Some(TEN + 902), ..moved }, TEN + 90)
     };
-    assert!(!said(&later).contains("by hand"), "{}", said(&later));
+    assert!(said(&then).contains("Deadline 10:15:01 UTC"), "{}", said(&then));
+    assert!(!said(&then).contains("by hand"), "{}", said(&then));
 }
 
 #[test]
@@ -245,6 +245,8 @@ fn a_service_that_is_not_there_has_an_end_or_a_beginning() {
     let deleted = changed(TEN - 60, What::Deleted, &service());
     let made = changed(TEN + 60, What::Made, &service());
     let ended = gone(vec![changed(TEN - 3600, What::Made, &service()), deleted.clone()]);
+    let just_now = gone(vec![changed(TEN, What::Deleted, &service())]);
+    assert!(!said(&just_now).contains("Later"), "{}", said(&just_now));
     insta::assert_snapshot!(said(&ended), @r#"
     Now, 2026-11-25 10:00:00 UTC: there is no service "backup", so nothing is expected.
     Deleted 09:59:00 UTC by its owner.
