@@ -4,7 +4,7 @@ use overdue::core::alert::Alert;
 use overdue::core::change::{Changed, What, between};
 use overdue::core::declaration::{Declaration, declare};
 use overdue::core::ping::{Origin, Ping, Terms, ping};
-use overdue::core::service::{Change, Service, Status, pause, resume, sweep};
+use overdue::core::service::{Change, Service, Status, delete, pause, resume, sweep};
 use overdue::core::signal::{RunId, Signal};
 use overdue::core::why::{Facts, Heard, Loss, Then, Told, then};
 use proptest::prelude::*;
@@ -102,11 +102,13 @@ impl Record {
                 self.tell(alert);
                 self.becomes(at, Some(service), false);
             }
-            Act::Delete if self.service.is_none() => {}
             Act::Delete => {
+                let Some(service) = &self.service else { return };
+                let ended = delete(service, at);
                 self.becomes(at, None, false);
                 self.heard.clear();
-                self.told.clear();
+                // What was told of it stays told.
+                self.tell(ended);
             }
         }
     }

@@ -102,10 +102,10 @@ impl Event<'_> {
 
 /// The pings and changes by then, decided again.
 fn replayed(facts: &Facts, row: &Service, before: &[Changed], after: &[Changed]) -> Then {
-    let born = before.iter().rposition(begins_or_ends).unwrap_or(0);
-    let life = before.get(born..).unwrap_or_default();
-    let is_whole =
-        life.first().is_some_and(|first| matches!(first.what, What::Made | What::Declared));
+    let begin = before.iter().rposition(begins_or_ends).unwrap_or(0);
+    let life = before.get(begin..).unwrap_or_default();
+    let born = life.first().filter(|first| matches!(first.what, What::Made | What::Declared));
+    let born_at = born.map(|first| first.at);
     let first_known = life.first().and_then(|first| first.is.clone().or_else(|| first.was.clone()));
     let watch = first_known.or_else(|| after.first().and_then(|next| next.was.clone()));
     let mut service = Service::new(row.name.clone(), row.schedule.clone(), row.grace);
@@ -118,21 +118,23 @@ fn replayed(facts: &Facts, row: &Service, before: &[Changed], after: &[Changed])
     let changed = life.iter().map(Event::Changed);
     let mut events: Vec<Event<'_>> = heard.chain(changed).collect();
     events.sort_by_key(Event::place);
+    // An earlier service of this name was told of, too.
     let told = facts.told.iter().map(|told| &told.alert);
+    let told = told.filter(|alert| Some(alert.created_at) >= born_at);
     let mut silence = told.filter(|alert| alert.kind == Kind::Overdue).peekable();
     // Where the beginning is missing, what is expected is known from the first signal or change on that says so.
-    let mut is_known = is_whole;
+    let mut is_known = born.is_some();
     for event in events {
         let (second, ..) = event.place();
         // Of one second, a sweep that saw what was there until then came first.
         while let Some(alert) = silence.next_if(|alert| {
             alert.created_at < second || (alert.created_at == second && has_seen(alert, &service))
         }) {
-            fall_silent(&mut service, alert);
+            fall_silent(&mut service, alert, born_at);
         }
         is_known |= happen(&mut service, &event);
     }
-    silence.for_each(|alert| fall_silent(&mut service, alert));
+    silence.for_each(|alert| fall_silent(&mut service, alert, born_at));
     if is_known { Then::There(service) } else { Then::Unknown(loss(facts)) }
 }
 
@@ -178,8 +180,12 @@ fn has_seen(alert: &Alert, service: &Service) -> bool {
         == (service.deadline, service.last_ping, service.runs.running_since())
 }
 
-/// Lets `service` be told of as silent by `alert`.
-fn fall_silent(service: &mut Service, alert: &Alert) {
+/// Lets `service`, born at `born_at`, be told of as silent by `alert`.
+fn fall_silent(service: &mut Service, alert: &Alert, born_at: Option<i64>) {
+    // What was told of in the second of its birth may have been another.
+    if born_at == Some(alert.created_at) && !has_seen(alert, service) {
+        return;
+    }
     (service.alerted, service.failed) = (true, false);
     service.outage_since = Some(alert.outage_since);
 }
