@@ -255,22 +255,56 @@ proptest! {
     }
 }
 
+/// A ping of a job that runs every ten minutes.
+fn said(signal: Signal) -> Act {
+    Act::Ping { signal, run: None, frequency: Some("10m"), sent_late: 0 }
+}
+
+/// What it was at the second `at`, decided again.
+fn again(record: &Record, at: i64) -> Service {
+    match then(&record.facts(at, TEN + 5000)) {
+        Then::There(service) => service,
+        other => panic!("all of it is on record: {other:?}"),
+    }
+}
+
+#[test]
+fn silence_of_an_earlier_service_is_not_that_of_one_that_was_made_in_its_second() {
+    let mut record = Record::default();
+    record.act(&said(Signal::Success), TEN);
+    record.sweep(TEN + 601);
+    record.act(&Act::Delete, TEN + 601);
+    record.act(&said(Signal::Success), TEN + 601);
+    record.act(&said(Signal::Success), TEN + 700);
+    let service = again(&record, TEN + 650);
+    assert_eq!((service.alerted, service.outage_since), (false, None));
+}
+
+#[test]
+fn silence_after_a_deadline_that_a_hand_has_set_is_remembered_with_its_outage() {
+    let mut record = Record::default();
+    record.act(&said(Signal::Success), TEN);
+    let by_hand = record.service.clone().unwrap();
+    record.service = Some(Service { deadline: Some(TEN + 60), ..by_hand });
+    record.sweep(TEN + 61);
+    record.act(&said(Signal::Fail), TEN + 90);
+    record.act(&said(Signal::Success), TEN + 700);
+    assert_eq!(again(&record, TEN + 100).outage_since, Some(TEN + 60));
+}
+
 /// A job that is expected every ten minutes, that failed as it was told of as silent, and ran again later.
 fn late_failure() -> Record {
-    let ping = |signal, frequency| Act::Ping { signal, run: None, frequency, sent_late: 0 };
     let mut record = Record::default();
-    record.act(&ping(Signal::Success, Some("10m")), TEN);
+    record.act(&said(Signal::Success), TEN);
     record.sweep(TEN + 601);
-    record.act(&ping(Signal::Fail, None), TEN + 601);
-    record.act(&ping(Signal::Success, None), TEN + 900);
+    record.act(&said(Signal::Fail), TEN + 601);
+    record.act(&said(Signal::Success), TEN + 900);
     record
 }
 
 #[test]
 fn a_failure_in_the_second_in_which_silence_was_told_of_came_after_that() {
-    let Then::There(service) = then(&late_failure().facts(TEN + 700, TEN + 1000)) else {
-        panic!("all of it is on record");
-    };
+    let service = again(&late_failure(), TEN + 700);
     assert_eq!((service.status(TEN + 700), service.alerted), (Status::Failed, false));
     assert_eq!(service.outage_since, Some(TEN + 600));
 }
