@@ -56,6 +56,16 @@ impl Record {
     }
 
     fn sweep(&mut self, at: i64) {
+        // One that sees what was there before other acts of its second could have come before those: no record tells.
+        let seen = |service: &Option<Service>| {
+            service.as_ref().map(|is| (is.deadline, is.last_ping, is.runs.running_since()))
+        };
+        let now = seen(&self.service);
+        let since = self.states.iter().rposition(|(second, _)| *second < at).unwrap_or(0);
+        let before = self.states[since..].split_last().map_or(&[][..], |(_, before)| before);
+        if before.iter().any(|(_, service)| seen(service) == now) {
+            return;
+        }
         let swept = self.service.as_ref().and_then(|service| sweep(service, at, None));
         if let Some(Change { service, alert }) = swept {
             self.tell(alert);
@@ -118,11 +128,6 @@ impl Record {
         else {
             return;
         };
-        // Whether a sweep of this second came before a failure that moves no deadline, no record tells.
-        let stored = self.service.as_ref().and_then(|service| service.deadline);
-        if given.signal.is_failure() && decision.change.service.deadline == stored {
-            return;
-        }
         let Change { mut service, alert } = decision.change;
         service.history.signals += 1;
         self.heard.push(Heard {
