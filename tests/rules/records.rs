@@ -1,6 +1,6 @@
 //! What is said of a second long ago: decided again from the record, it is what was decided then.
 
-use overdue::core::alert::Alert;
+use overdue::core::alert::{Alert, Kind};
 use overdue::core::change::{Changed, What, between};
 use overdue::core::declaration::{Declaration, declare};
 use overdue::core::ping::{Origin, Ping, Terms, ping};
@@ -37,6 +37,11 @@ struct Record {
     states: Vec<(i64, Option<Service>)>,
 }
 
+/// What a sweep sees of it.
+fn seen(service: &Service) -> (Option<i64>, Option<i64>, Option<i64>) {
+    (service.deadline, service.last_ping, service.runs.running_since())
+}
+
 impl Record {
     fn becomes(&mut self, at: i64, service: Option<Service>, by_ping: bool) {
         let changed =
@@ -56,14 +61,16 @@ impl Record {
     }
 
     fn sweep(&mut self, at: i64) {
+        // It comes once a second.
+        let is_this = |told: &Told| told.alert.kind == Kind::Overdue && told.alert.created_at == at;
+        if self.told.iter().any(is_this) {
+            return;
+        }
         // One that sees what was there before other acts of its second could have come before those: no record tells.
-        let seen = |service: &Option<Service>| {
-            service.as_ref().map(|is| (is.deadline, is.last_ping, is.runs.running_since()))
-        };
-        let now = seen(&self.service);
+        let now = self.service.as_ref().map(seen);
         let since = self.states.iter().rposition(|(second, _)| *second < at).unwrap_or(0);
         let before = self.states[since..].split_last().map_or(&[][..], |(_, before)| before);
-        if before.iter().any(|(_, service)| seen(service) == now) {
+        if before.iter().any(|(_, service)| service.as_ref().map(seen) == now) {
             return;
         }
         let swept = self.service.as_ref().and_then(|service| sweep(service, at, None));
@@ -129,6 +136,15 @@ impl Record {
             return;
         };
         let Change { mut service, alert } = decision.change;
+        // Nor which of two services was told of that are alike and were made in one second.
+        let is_alike = |told: &Told| {
+            let Alert { created_at, deadline, last_ping, running_since, .. } = told.alert;
+            created_at == given.received_at
+                && (deadline, last_ping, running_since) == seen(&service)
+        };
+        if self.service.is_none() && self.told.iter().any(is_alike) {
+            return;
+        }
         service.history.signals += 1;
         self.heard.push(Heard {
             number: service.history.signals,
