@@ -130,21 +130,18 @@ impl Run {
             }
             Step::Crash { arrived, away } => {
                 is_thorough = true;
-                self.restart(Some(*arrived), *away).await?;
+                self.restart(Some(*arrived), *away, None).await?;
             }
             Step::Stop { away } => {
                 is_thorough = true;
-                self.restart(None, *away).await?;
+                self.restart(None, *away, None).await?;
             }
             Step::Change { there, grace, hold, remind, away } => {
                 is_thorough = true;
                 let before = self.world.setting.clone();
                 let (there, grace, hold, remind) = (*there, *grace, *hold, *remind);
                 let setting = Setting { grace, hold, remind, there, ..before };
-                self.machine().adopt(&setting);
-                self.restart(None, *away).await?;
-                self.world.setting = setting;
-                self.begin();
+                self.restart(None, *away, Some(setting)).await?;
             }
             Step::Role(part) => self.hear(*part),
         }
@@ -381,9 +378,18 @@ impl Run {
         self.begin();
     }
 
-    /// It dies, with what is in flight arrived or not, or is stopped as it should be.
-    async fn restart(&mut self, crash: Option<bool>, away: i64) -> Result<(), String> {
-        let machine = self.machine.take().unwrap();
+    /// It dies, with what is in flight arrived or not, or is stopped as it should be, and starts again, perhaps with
+    /// another setting.
+    async fn restart(
+        &mut self,
+        crash: Option<bool>,
+        away: i64,
+        setting: Option<Setting>,
+    ) -> Result<(), String> {
+        let mut machine = self.machine.take().unwrap();
+        if let Some(setting) = &setting {
+            machine.adopt(setting);
+        }
         let now = machine.clock.now();
         self.cut_off(crash.unwrap_or(true));
         self.machine = Some(if crash.is_some() {
@@ -395,6 +401,7 @@ impl Run {
             }
             machine.stop(away).await
         });
+        self.world.setting = setting.unwrap_or_else(|| self.world.setting.clone());
         self.start();
         Ok(())
     }
