@@ -17,6 +17,7 @@ pub(super) use write::execute;
 
 use super::command::Command;
 use super::history::{Archive, Entry, Mark};
+use super::memory::Memory;
 use super::raise::{Raised, To};
 use super::rows::{self, Unreadable};
 use super::script::Script;
@@ -81,6 +82,8 @@ pub(super) struct Batch<'a> {
     signals: usize,
     /// Signals that were recorded before.
     recorded: HashSet<Mark>,
+    /// What begins the transaction, where nothing was read in it.
+    opening: Script,
 }
 
 /// One service within a transaction.
@@ -139,6 +142,44 @@ impl<'a> Batch<'a> {
             changes: Vec::new(),
             signals: 0,
             recorded: HashSet::new(),
+            opening: Script::default(),
+        }
+    }
+
+    /// Takes what `run` is about from `memory`, which serves it while others wrote to the file as often as `version` says.
+    pub(super) fn remembered(
+        run: &'a [Command],
+        rules: &'a Rules,
+        services: i64,
+        archive: Archive,
+        memory: &mut Memory,
+        version: i64,
+    ) -> Result<Self, sqlx::Error> {
+        let mut batch = Self::new(rules, services, archive);
+        batch.opening = Script::that_begins();
+        batch.opening.add(sql::UNCHANGED).bind(version)?;
+        for name in run.iter().filter_map(Command::service) {
+            if let Some((id, service)) = memory.take(name) {
+                let now = Now::Known(service);
+                let slot = Slot { now, id: Some(id), stored: true, ..Slot::default() };
+                batch.slots.insert(name.clone(), slot);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Has `memory` keep the services as they are in the file, now that the transaction has committed.
+    pub(super) fn remember(self, memory: &mut Memory) {
+        for (_, service) in &self.swept {
+            memory.forget(&service.name);
+        }
+        for (name, slot) in self.slots {
+            match (slot.now, slot.id) {
+                (Now::Known(service), Some(id)) if slot.stored && !slot.forget => {
+                    memory.keep(name, id, service, self.services);
+                }
+                _ => memory.forget(&name),
+            }
         }
     }
 
@@ -149,6 +190,7 @@ impl<'a> Batch<'a> {
         rules: &'a Rules,
         services: i64,
         archive: Archive,
+        memory: &mut Memory,
     ) -> Result<Self, sqlx::Error> {
         let mut batch = Self::new(rules, services, archive);
         let asked: Vec<&Name> = run.iter().filter_map(Command::service).collect();
@@ -161,12 +203,17 @@ impl<'a> Batch<'a> {
         batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
         let names = json!(names).to_string();
-        let (behind, page_rows) = batch.archive.page_to_trim(run.len());
-        script.add(sql::SERVICES_PACKED).bind(behind)?.bind(page_rows)?;
-        script.bind(names.as_str())?.bind(names.as_str())?;
+        script.add(sql::SERVICES_PACKED).bind(names.as_str())?.bind(names.as_str())?;
         let packed = script.fetch_one(connection).await?;
-        let (newest, last): (Option<i64>, _) = (packed.try_get(1)?, packed.try_get(2)?);
-        batch.archive.found(newest.unwrap_or(0), page_rows, last);
+        let (newest, version): (Option<i64>, i64) = (packed.try_get(1)?, packed.try_get(2)?);
+        // Hands may have added rows.
+        batch.archive.newest = batch.archive.newest.max(newest.unwrap_or(0));
+        if memory.is_before(version) {
+            // What others' triggers change is not known here.
+            let strange: i64 =
+                sqlx::query_scalar(sql::TRIGGERS_STRANGE).fetch_one(&mut *connection).await?;
+            memory.begin(version, strange == 0);
+        }
         batch.take_services(connection, &packed, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
         let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));

@@ -6,6 +6,11 @@ pub(super) fn is_about_a_value(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(18..=20))
 }
 
+/// Whether a statement failed by what it says, before anything was written: `SQLITE_ERROR`.
+pub(super) fn is_refusal_of_a_statement(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(1)
+}
+
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     // SQLITE_BUSY and SQLITE_LOCKED
     matches!(primary_code(error), Some(5 | 6))

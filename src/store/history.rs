@@ -26,21 +26,10 @@ pub(super) struct Archive {
     cursor: i64,
     /// Rows that came since.
     appended: usize,
-    /// What is to be looked through in this transaction.
-    page: Option<Page>,
     /// How much space all logs take.
     log_bytes: i64,
     /// How many changes are kept.
     pub(super) changes: i64,
-}
-
-/// Rows behind the cursor.
-#[derive(Clone, Copy, Debug)]
-struct Page {
-    /// The last of them; `None` at the end.
-    last: Option<i64>,
-    /// The newest row of all.
-    newest: i64,
 }
 
 /// A signal that is to be recorded.
@@ -98,7 +87,7 @@ impl Archive {
             sqlx::query_scalar(sql::record::PINGS_TRIMMED_UNTIL).fetch_one(connection).await?;
         // However seldom something comes between two starts, each looks at a page.
         let appended = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
-        Ok(Self { newest, cursor, appended, log_bytes, changes, ..Self::default() })
+        Ok(Self { newest, cursor, appended, log_bytes, changes })
     }
 
     /// Has `script` append `entries`, those of so many `signals` that are kept, and remove what is too much.
@@ -118,32 +107,21 @@ impl Archive {
         self.trim(script, rules)
     }
 
-    /// Behind which row to look for what is too much before up to `signals` more come, and at how many; 0: not yet.
-    pub(super) fn page_to_trim(&self, signals: usize) -> (i64, i64) {
-        let grown = self.appended + signals;
-        let rows = if grown < TRIM_AFTER_ROWS { 0 } else { (2 * grown).min(TRIM_ROWS_MAX) };
-        (self.cursor, i64::try_from(rows).unwrap_or(i64::MAX))
-    }
-
-    /// Takes what the database said of [that page](Self::page_to_trim), and the newest row.
-    pub(super) fn found(&mut self, newest: i64, rows: i64, last: Option<i64>) {
-        // Hands may have added rows.
-        self.newest = self.newest.max(newest);
-        self.page = (rows > 0).then_some(Page { last, newest });
-    }
-
-    /// Has `script` remove what is too much of the page that was found.
+    /// Has `script` remove what is too much of the rows behind the cursor, where enough have come for that.
     fn trim(&mut self, script: &mut Script, rules: &Rules) -> Result<(), sqlx::Error> {
-        let Some(page) = self.page.take() else { return Ok(()) };
-        self.appended = 0;
-        let before = self.cursor;
-        // At the end it begins anew, or it would look at nothing but what has just come.
-        self.cursor = page.last.filter(|last| *last < page.newest).unwrap_or(0);
-        if let Some(last) = page.last {
-            script.add(sql::PINGS_TRIM).bind(before)?.bind(last)?.bind(rules.history)?;
+        if self.appended < TRIM_AFTER_ROWS {
+            return Ok(());
         }
-        script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?;
+        let rows = i64::try_from((2 * self.appended).min(TRIM_ROWS_MAX)).unwrap_or(i64::MAX);
+        self.appended = 0;
+        script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?.bind(rows)?;
+        script.add(sql::PINGS_TRIM).bind(self.cursor)?.bind(rules.history)?;
         Ok(())
+    }
+
+    /// Takes up to where the history was looked through, where it was.
+    pub(super) fn trimmed(&mut self, until: Option<i64>) {
+        self.cursor = until.unwrap_or(self.cursor);
     }
 
     /// Whether logs take more space than they may.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::errors::is_not_primary;
+use super::memory::Memory;
 use super::start::start;
 use super::{Guard, Health, Rules, Store, Writer};
 use crate::clock::Clock;
@@ -177,6 +178,7 @@ pub async fn open(
         in_memory: path.is_none(),
         file,
         unreadable: HashSet::new(),
+        memory: Memory::default(),
         archive: begun.as_ref().map(|(_, begun)| begun.archive).unwrap_or_default(),
         listening: begun.as_ref().map(|(_, begun)| begun.listening).unwrap_or_default(),
         services: begun.as_ref().map_or(0, |(_, begun)| begun.services),

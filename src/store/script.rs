@@ -2,7 +2,10 @@
 //! costs as much as a dozen rows; so what a batch writes, the `COMMIT` included, goes there at once.
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, Encode, Executor as _, Sqlite, SqliteConnection, Type};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Either, Encode, Executor as _, Row as _, Sqlite,
+    SqliteConnection, Type,
+};
 use tokio_stream::StreamExt as _;
 
 use super::sql::of_rows::{OfRows, STATEMENT_ROWS};
@@ -104,14 +107,22 @@ impl Script {
         query.execute(connection).await.map(drop)
     }
 
-    /// The same, and returns of each statement how many rows it has written; of one that writes none it is anything.
+    /// The same, and returns of each statement how many rows it has written (of one that writes none it is anything), and
+    /// the number that the last row begins with that any of them gave.
     pub(super) async fn execute_counting(
         self,
         connection: &mut SqliteConnection,
-    ) -> Result<Vec<u64>, sqlx::Error> {
+    ) -> Result<(Vec<u64>, Option<i64>), sqlx::Error> {
         let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        let done = connection.execute_many(query);
-        done.map(|done| done.map(|done| done.rows_affected())).collect().await
+        let mut done = connection.fetch_many(query);
+        let (mut counts, mut number) = (Vec::with_capacity(self.statements), None);
+        while let Some(step) = done.next().await {
+            match step? {
+                Either::Left(done) => counts.push(done.rows_affected()),
+                Either::Right(row) => number = Some(row.try_get(0)?),
+            }
+        }
+        Ok((counts, number))
     }
 
     /// Executes it all, and returns the row of the last statement, which gives one.

@@ -47,14 +47,13 @@ statements! {
         LEFT JOIN services AS s ON s.name = wanted.value");
 
     /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
-    /// many. And the newest row of the history, and the last of so many behind a row: a limit that is bound as it is
-    /// would have the statement prepared anew each time. And those names, bound again, that are aliases, each with its
-    /// service: where there is no alias at all, not one is looked for.
+    /// many. And the newest row of the history, and how often others wrote to the file. And those names, bound again,
+    /// that are aliases, each with its service: where there is no alias at all, not one is looked for.
     SERVICES_PACKED = concat!("
         SELECT
             json_group_array(json_array(", service_columns!(), ")),
             (SELECT max(id) FROM pings),
-            (SELECT max(id) FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ? + 0)),
+            (SELECT data_version FROM pragma_data_version),
             (
                 SELECT json_group_array(json_array(a.alias, a.service))
                 FROM json_each(iif((SELECT min(alias) FROM aliases) IS NULL, '[]', ?)) AS wanted
@@ -62,6 +61,19 @@ statements! {
             )
         FROM json_each(?) AS wanted
         CROSS JOIN services AS s ON s.name = wanted.value");
+
+    /// Gives no row, and fails unless others wrote to the file as often as the parameter says: what it gives then is no
+    /// JSON.
+    UNCHANGED = "
+        SELECT json(data_version || ' is another') FROM pragma_data_version WHERE data_version != ?";
+
+    /// How many triggers there are that others have made.
+    TRIGGERS_STRANGE = "
+        SELECT count(*) FROM sqlite_schema
+        WHERE type = 'trigger' AND name NOT IN (
+            'services_deadline_by_hand', 'services_gone', 'services_renamed', 'pings_gone', 'alerts_gone',
+            'deliveries_gone'
+        )";
 
     /// The services that the names of `?1`, an array, are aliases of.
     ALIASES_BY_NAME = "
@@ -188,14 +200,16 @@ statements! {
         CROSS JOIN pings AS p ON p.id = w.id
         WHERE p.service = w.service AND p.number = w.number AND p.run IS w.run AND p.signal = w.signal AND p.at = w.at";
 
-    /// Removes from the rows of the history behind one, up to another, those that so many younger ones of their service
-    /// follow, and those whose service is gone or was made afresh.
+    /// Removes from the rows of the history behind one, up to where it was looked through now, those that so many younger
+    /// ones of their service follow, and those whose service is gone or was made afresh.
     PINGS_TRIM = "
         DELETE FROM pings
-        WHERE id > ? AND id <= ? AND coalesce(
-            (SELECT s.signals - number >= ? OR number > s.signals FROM services AS s WHERE s.name = pings.service),
-            true
-        )";
+        WHERE id > ?
+            AND id <= (SELECT coalesce(nullif(trimmed_until, 0), 1000000000000000) FROM monitor WHERE id = 1)
+            AND coalesce(
+                (SELECT s.signals - number >= ? OR number > s.signals FROM services AS s WHERE s.name = pings.service),
+                true
+            )";
 
     /// The newest row of the history.
     PINGS_NEWEST = "

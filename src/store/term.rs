@@ -30,6 +30,7 @@ impl Writer {
             Ok(begun) => {
                 self.connection = Some(begun.connection);
                 self.archive = begun.archive;
+                self.memory.forget_all();
                 (self.listening, self.services) = (begun.listening, begun.services);
                 self.unreadable.clear();
                 self.complaint.clear();

@@ -72,6 +72,21 @@ fn texts() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
+async fn all_triggers_of_a_migrated_database_are_known_so_that_its_services_are_remembered() {
+    let opening = opening().await;
+    let mut connection = connection(&opening).await;
+    let strange = async |connection: &mut SqliteConnection| -> i64 {
+        sqlx::query_scalar(sql::TRIGGERS_STRANGE).fetch_one(connection).await.unwrap()
+    };
+    assert_eq!(strange(&mut connection).await, 0);
+    connection
+        .execute("CREATE TRIGGER mine AFTER INSERT ON pings BEGIN SELECT 1; END")
+        .await
+        .unwrap();
+    assert_eq!(strange(&mut connection).await, 1);
+}
+
+#[tokio::test]
 async fn every_statement_can_be_prepared_on_a_migrated_database() {
     let opening = opening().await;
     let mut connection = connection(&opening).await;
@@ -115,6 +130,7 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         "LOGS_TRIM",
         "SUMMARY",
         "TABLES",
+        "TRIGGERS_STRANGE",
         "DELIVERIES_GIVE_UP_STRANGERS",
         "DELIVERIES_UNSTICK",
         "MIGRATIONS_APPLIED",

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
@@ -11,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::batch::{Answer, Batch};
+use super::batch::Batch;
 use super::command::Command;
 use super::errors::{is_about_a_value, is_busy, is_not_primary};
 use super::history::Archive;
+use super::memory::Memory;
 use super::open::FileIdentity;
 use super::raise::{self, Flying, Raised};
 use super::script::{Script, undone_unless_ok};
@@ -24,8 +24,8 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::core::limits::{
-    BATCH_COMMANDS_MAX, LISTENING_BATCH_SECONDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX,
-    REVIVED_ATTEMPTS_MAX, SHUTDOWN_BUSY_MS_MAX, SWEEP_SERVICES_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
+    BATCH_COMMANDS_MAX, LISTENING_SWEEP_SECONDS_MAX, PURGE_ALERTS_MAX, REVIVED_ATTEMPTS_MAX,
+    SHUTDOWN_BUSY_MS_MAX, SWEEP_SERVICES_MAX, UNREADABLE_ROWS_REMEMBERED_MAX,
 };
 use crate::core::listening::Listening;
 use crate::core::service::{self, Change};
@@ -63,6 +63,8 @@ pub struct Writer {
     pub(super) archive: Archive,
     /// What the table `monitor` holds.
     pub(super) listening: Listening,
+    /// The services as they are in the file, as far as they are known.
+    pub(super) memory: Memory,
     /// Deliveries that were handed out and not recorded yet.
     pub(super) flying: Flying,
     /// Rows that could not be read and were logged.
@@ -125,87 +127,6 @@ impl Writer {
             self.do_alone(command).await;
         }
         self.commit_run(run).await;
-    }
-
-    /// Commits a run as one transaction. If one command makes it fail, that one alone pays for it.
-    async fn commit_run(&mut self, run: Vec<Command>) {
-        if run.is_empty() {
-            return;
-        }
-        match self.commit(&run).await {
-            Ok(answers) => {
-                // Another may have taken over meanwhile, and know what was not found here.
-                let may_write = self.guard.term() == self.term;
-                for (command, answer) in run.into_iter().zip(answers) {
-                    let is_final = answer.is_ok() || may_write;
-                    command.answer(if is_final { answer } else { Err(StoreError::NotPrimary) });
-                }
-            }
-            Err(error) if is_about_a_value(&error) && run.len() > 1 => {
-                warn!(%error, commands = run.len(), "a batch was refused by the database; trying its commands singly");
-                for command in run {
-                    let answer = match self.commit(std::slice::from_ref(&command)).await {
-                        Ok(mut answers) => answers.pop().unwrap_or(Err(StoreError::Unavailable)),
-                        Err(error) => {
-                            tally::failed(&self.metrics, [&command]);
-                            Err(self.failed("command", &error))
-                        }
-                    };
-                    command.answer(answer);
-                }
-            }
-            Err(error) => {
-                let error = self.failed("batch", &error);
-                tally::failed(&self.metrics, &run);
-                for command in run {
-                    command.answer(Err(error.clone()));
-                }
-            }
-        }
-    }
-
-    async fn commit(
-        &mut self,
-        run: &[Command],
-    ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
-        let (now, began) = (self.clock.now(), Instant::now());
-        let (rules, services, before) = (Arc::clone(&self.rules), self.services, self.listening);
-        let next = before.heard_at(now, rules.hold_seconds);
-        self.health.begins(now);
-        self.check()?;
-        let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
-        let (archive, flying) = (self.archive, &self.flying);
-        let work = async |connection: &mut SqliteConnection| {
-            let mut batch = Batch::begin(connection, run, &rules, services, archive).await?;
-            if is_stale {
-                listening::remember(connection, before, next).await?;
-            }
-            let answers = batch.decide(run, now);
-            Ok((answers, batch.write(connection, flying).await?))
-        };
-        let outcome = work(&mut *connection).await;
-        let (answers, done) = undone_unless_ok(connection, outcome).await?;
-        self.health.committed(done.commit_took);
-        self.health.succeeded();
-        self.metrics.commit(done.commit_took);
-        self.metrics.batch(run.len(), began.elapsed());
-        tally::done(&self.metrics, run, &answers);
-        if is_stale {
-            listening::log(before, next);
-        }
-        self.listening = if is_stale { next } else { before };
-        self.services += done.services_added;
-        self.archive = done.archive;
-        for command in run {
-            if let Command::Record { attempts, .. } = command {
-                for attempt in attempts {
-                    self.flying.remove(&(attempt.seq, attempt.destination.clone()));
-                }
-            }
-        }
-        self.tell(&done.raised);
-        Ok(answers)
     }
 
     async fn do_alone(&mut self, command: Command) {
@@ -293,8 +214,8 @@ impl Writer {
         // Not since the second that is swept: a sweep of many pages may take longer than a monitor may fail.
         self.health.begins(self.clock.now());
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let flying = &self.flying;
-        let work = async |connection: &mut SqliteConnection| {
+        let (flying, memory) = (&self.flying, &mut self.memory);
+        let mut work = async |connection: &mut SqliteConnection| {
             Script::that_begins().execute(connection).await?;
             // Read again: between the two, hands may have edited.
             let page = sweep::page(connection, sweep, due_before, after, rows_max).await?;
@@ -303,9 +224,14 @@ impl Writer {
                 listening::remember(connection, before, next).await?;
             }
             let mut batch = Batch::of_changes(decide(&page), &rules);
-            Ok((batch.write(connection, flying).await?, page))
+            let done = batch.write(connection, flying).await?;
+            batch.remember(memory);
+            Ok((done, page))
         };
         let outcome = work(&mut *connection).await;
+        if outcome.is_err() {
+            self.memory.forget_all();
+        }
         let (done, page) = undone_unless_ok(connection, outcome).await?;
         self.health.succeeded();
         self.metrics.commit(done.commit_took);
@@ -433,7 +359,7 @@ impl Writer {
     }
 
     /// Refuses to go on where the file is not the one of the start, or what failed before was not got over yet.
-    fn check(&self) -> Result<(), sqlx::Error> {
+    pub(super) fn check(&self) -> Result<(), sqlx::Error> {
         if let Some(file) = &self.file {
             file.check()?;
         }
@@ -447,7 +373,7 @@ impl Writer {
     }
 
     /// Logs a failure, once, and drops a connection that may be unusable.
-    fn failed(&mut self, what: &'static str, error: &sqlx::Error) -> StoreError {
+    pub(super) fn failed(&mut self, what: &'static str, error: &sqlx::Error) -> StoreError {
         let was_given_up = self.connection.is_none();
         if self.guard.has_others() && (was_given_up || is_not_primary(error)) {
             warn!(%error, what, "not primary now; what waited is answered 503");
@@ -476,7 +402,7 @@ impl Writer {
     }
 
     /// Logs what was raised, and wakes those who deliver it.
-    fn tell(&self, raised: &[Raised]) {
+    pub(super) fn tell(&self, raised: &[Raised]) {
         raise::log(raised);
         tally::alerts(&self.metrics, raised);
         if !raised.is_empty() {

@@ -45,6 +45,71 @@ async fn a_row_that_the_database_refuses_to_change_silences_no_other() {
 }
 
 #[tokio::test]
+async fn between_two_pings_every_edit_counts_for_the_second() {
+    let house = House::new().await;
+    for edit in [
+        "UPDATE services SET frequency = 1200 WHERE name = 'a'",
+        "UPDATE services SET grace = 60 WHERE name = 'a'",
+        "UPDATE services SET signals = 41, newest_ping = 0 WHERE name = 'a'",
+        "DELETE FROM services WHERE name = 'a'",
+        "UPDATE services SET name = 'c' WHERE name = 'b'",
+    ] {
+        for name in ["a", "b"] {
+            house.ping(&format!("name={name}&frequency=10m")).await;
+            house.get(&format!("/ping/{name}")).await;
+        }
+        assert_eq!(house.edit(edit).await, 1);
+        house.get("/ping/a").await;
+        house.get("/ping/b").await;
+        let (deadline, signals) = (
+            "SELECT deadline FROM services WHERE name = 'a'",
+            "SELECT signals FROM services WHERE name = 'a'",
+        );
+        match edit {
+            edit if edit.contains("frequency") => {
+                assert_eq!(house.count(deadline).await, TEN + 1200)
+            }
+            edit if edit.contains("grace") => assert_eq!(house.count(deadline).await, TEN + 660),
+            edit if edit.contains("signals") => assert_eq!(house.count(signals).await, 42),
+            edit if edit.contains("DELETE") => {
+                assert_eq!(house.count("SELECT count(*) FROM services WHERE name = 'a'").await, 0)
+            }
+            _ => assert_eq!(house.texts("SELECT name FROM services ORDER BY 1").await, ["a", "c"]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_somebodys_trigger_makes_of_a_ping_counts_for_the_next() {
+    let house = House::new().await;
+    house.ping("name=a&frequency=10m").await;
+    house.ping("name=a&frequency=10m").await;
+    house
+        .edit("CREATE TRIGGER lenient AFTER UPDATE OF last_ping ON services BEGIN UPDATE services SET grace = grace + 60 WHERE id = NEW.id; END")
+        .await;
+    for pings in 1..=3 {
+        house.ping("name=a&frequency=10m").await;
+        assert_eq!(house.count("SELECT grace FROM services").await, 60 * pings);
+        let deadline = house.count("SELECT deadline FROM services").await;
+        assert_eq!(deadline, TEN + 600 + 60 * (pings - 1));
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_somebody_drops_between_two_pings_costs_503_and_keeps_nobody_waiting() {
+    let house = House::new().await;
+    for _ in 1..=2 {
+        house.ping("name=a&frequency=10m").await;
+    }
+    house.edit("DROP VIEW status; ALTER TABLE services RENAME TO elsewhere").await;
+    for _ in 1..=2 {
+        assert_eq!(house.get("/ping?name=a&frequency=10m").await.status, 503);
+    }
+    house.edit("ALTER TABLE elsewhere RENAME TO services").await;
+    house.ping("name=a&frequency=10m").await;
+}
+
+#[tokio::test]
 async fn a_deadline_moved_by_hand_in_an_outage_is_told_of_when_it_passes() {
     let house = House::new().await;
     house.ping("name=a&frequency=10m").await;

@@ -21,6 +21,7 @@ impl Batch<'_> {
         connection: &mut SqliteConnection,
         flying: &Flying,
     ) -> Result<Done, sqlx::Error> {
+        let mut script = std::mem::take(&mut self.opening);
         // What was delivered before a service was deleted stays delivered, so attempts come first.
         if !self.attempts.is_empty() {
             let values: Vec<Value> =
@@ -35,7 +36,6 @@ impl Batch<'_> {
         if !reminded.is_empty() {
             replace_reminders(connection, &reminded, flying).await?;
         }
-        let mut script = Script::default();
         self.forget(&mut script, flying)?;
         let alerts = std::mem::take(&mut self.alerts);
         let mut raised = Vec::new();
@@ -49,14 +49,17 @@ impl Batch<'_> {
         let mut archive = self.archive;
         archive.append(&mut script, &self.entries, self.signals, self.rules)?;
         if archive.is_full(self.rules) {
-            std::mem::take(&mut script).execute(connection).await?;
+            let (_, trimmed_until) =
+                std::mem::take(&mut script).execute_counting(connection).await?;
+            archive.trimmed(trimmed_until);
             archive.trim_logs(connection, self.rules).await?;
         }
         let removals = record::append(&mut script, &self.changes, archive.changes)?;
         script.commit();
         let began = Instant::now();
-        let written = script.execute_counting(connection).await?;
+        let (written, trimmed_until) = script.execute_counting(connection).await?;
         let commit_took = began.elapsed();
+        archive.trimmed(trimmed_until);
         let removed = written.get(removals).unwrap_or_default();
         archive.changes = record::rows_after(archive.changes, self.changes.len(), removed);
         let added = self.changed().filter(|slot| !slot.stored).count();

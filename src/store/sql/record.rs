@@ -14,9 +14,19 @@ statements! {
     PINGS_TRIMMED_UNTIL = "
         SELECT coalesce(max(trimmed_until), 0) FROM monitor";
 
-    /// Notes up to where the history was looked through.
+    /// Notes up to where the history is looked through by going so many rows on from one, and returns it. At the end that
+    /// is 0, where it begins anew: or it would look at nothing but what has just come. (A limit that is bound as it is
+    /// would have the statement prepared anew each time.)
     PINGS_NOTE_TRIMMED = "
-        UPDATE monitor SET trimmed_until = ? WHERE id = 1";
+        UPDATE monitor SET trimmed_until = coalesce(
+            (
+                SELECT nullif(max(id), (SELECT max(id) FROM pings))
+                FROM (SELECT id FROM pings WHERE id > ? ORDER BY id LIMIT ? + 0)
+            ),
+            0
+        )
+        WHERE id = 1
+        RETURNING trimmed_until";
 
     /// Appends the changes of the parameter, an array of rows, each with which of its service's it is among them.
     CHANGES_STORE = "

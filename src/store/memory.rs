@@ -1,0 +1,74 @@
+//! What the writer remembers of services, so that a batch of pings to them has nothing to read.
+//!
+//! A row is as it was last read or written for as long as no other connection has written to the file. SQLite counts that
+//! (<https://www.sqlite.org/pragma.html#pragma_data_version>), and every transaction that relies on what is remembered
+//! asks for the count first: where somebody has edited, it fails before it has changed anything, and is done again with
+//! what is read.
+
+use std::collections::HashMap;
+
+use super::command::Command;
+use crate::core::limits::SERVICES_REMEMBERED_MAX;
+use crate::core::name::Name;
+use crate::core::service::Service;
+
+/// Services as they are in the file, each with its row.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// SQLite's count of what others wrote, when these were read.
+    version: Option<i64>,
+    /// Whether nothing but the program's own statements changes rows along with them.
+    is_trusted: bool,
+    services: HashMap<Name, (i64, Service)>,
+}
+
+impl Memory {
+    /// The count by which `run` can be done without reading; `None` where it cannot.
+    pub(super) fn serves(&self, run: &[Command]) -> Option<i64> {
+        let is_served = |command: &Command| match command {
+            // One that says its second may be there already, and one by an alias means another name.
+            Command::Ping { ping, .. } => {
+                ping.timestamp.is_none()
+                    && !ping.by_alias_alone
+                    && self.services.contains_key(&ping.name)
+            }
+            _ => false,
+        };
+        self.version.filter(|_| self.is_trusted && run.iter().all(is_served))
+    }
+
+    /// Whether what it holds is of another count than `version`.
+    pub(super) fn is_before(&self, version: i64) -> bool {
+        self.version != Some(version)
+    }
+
+    /// Begins anew with the count `version`; nothing is kept unless `is_trusted`.
+    pub(super) fn begin(&mut self, version: i64, is_trusted: bool) {
+        self.services.clear();
+        (self.version, self.is_trusted) = (Some(version), is_trusted);
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        self.services.clear();
+        self.version = None;
+    }
+
+    pub(super) fn forget(&mut self, name: &Name) {
+        self.services.remove(name);
+    }
+
+    /// Lends a service until it is [kept](Self::keep) again.
+    pub(super) fn take(&mut self, name: &Name) -> Option<(i64, Service)> {
+        self.services.remove(name)
+    }
+
+    /// Keeps a service as it is in the file now, of so many services in all.
+    pub(super) fn keep(&mut self, name: Name, id: i64, service: Service, services: i64) {
+        // Of more than that a batch would hardly ever name only those that are remembered.
+        if services > SERVICES_REMEMBERED_MAX {
+            self.services.clear();
+        } else if self.is_trusted {
+            self.services.insert(name, (id, service));
+        }
+    }
+}
