@@ -1,6 +1,7 @@
 //! The binary: everything is in the library.
 
 use std::io::Write as _;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,8 +18,12 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let invocation = overdue::cli::parse()?;
-    // The database's own thread wakes the writer, for which all pings wait: it is not to stand behind dozens of others.
+    // The database's own thread is as busy as a worker where pings come thick and fast, and all of them wait for it: on a
+    // small machine a worker more would only take its processor away. It wakes the writer, which is not to stand behind
+    // dozens of others.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((processors - 1).max(1))
         .global_queue_interval(1)
         .enable_all()
         .build()?;
