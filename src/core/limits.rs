@@ -126,8 +126,8 @@ pub const BUSY_MS_MAX: u64 = 5000;
 /// Connections of the read pool.
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
-/// Services of which the writer remembers the rows, some 500 bytes each; where there are more, it remembers none.
-pub const SERVICES_REMEMBERED_MAX: i64 = 10_000;
+/// Services of which the writer remembers the rows, some 500 bytes each.
+pub const SERVICES_REMEMBERED_MAX: usize = 20_000;
 
 /// What the connection that writes keeps of the database in memory: at a million services most of what a ping reads.
 pub const WRITER_CACHE_KB_MAX: u32 = 64 * 1024;

@@ -176,7 +176,7 @@ impl<'a> Batch<'a> {
         for (name, slot) in self.slots {
             match (slot.now, slot.id) {
                 (Now::Known(service), Some(id)) if slot.stored && !slot.forget => {
-                    memory.keep(name, id, service, self.services);
+                    memory.keep(name, id, service);
                 }
                 _ => memory.forget(&name),
             }

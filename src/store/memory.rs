@@ -62,13 +62,16 @@ impl Memory {
         self.services.remove(name)
     }
 
-    /// Keeps a service as it is in the file now, of so many services in all.
-    pub(super) fn keep(&mut self, name: Name, id: i64, service: Service, services: i64) {
-        // Of more than that a batch would hardly ever name only those that are remembered.
-        if services > SERVICES_REMEMBERED_MAX {
-            self.services.clear();
-        } else if self.is_trusted {
-            self.services.insert(name, (id, service));
+    /// Keeps a service as it is in the file now.
+    pub(super) fn keep(&mut self, name: Name, id: i64, service: Service) {
+        if !self.is_trusted {
+            return;
         }
+        // Of more than that a batch hardly ever names only those that are remembered; of fewer that ping, each is here
+        // again with its next ping.
+        if self.services.len() >= SERVICES_REMEMBERED_MAX && !self.services.contains_key(&name) {
+            self.services.clear();
+        }
+        self.services.insert(name, (id, service));
     }
 }
