@@ -12,6 +12,7 @@ use super::errors::{is_about_a_value, is_refusal_of_a_statement};
 use super::script::undone_unless_ok;
 use super::{StoreError, Writer, listening, tally};
 use crate::core::limits::LISTENING_BATCH_SECONDS_MAX;
+use crate::core::listening::Listening;
 
 impl Writer {
     /// Commits a run as one transaction. If one command makes it fail, that one alone pays for it.
@@ -55,29 +56,38 @@ impl Writer {
         &mut self,
         run: &[Command],
     ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
-        let is_remembered = self.memory.serves(run).is_some();
-        match self.commit_once(run).await {
-            // It is forgotten by now, so this time it is read.
-            Err(error) if is_remembered && is_refusal_of_a_statement(&error) => {
-                self.commit_once(run).await
+        let now = self.clock.now();
+        let remembered = self.memory.serves(run).filter(|_| !self.listening_at(now).1);
+        match self.commit_once(run, now, remembered).await {
+            // It is forgotten by now, so this time it is read. (What was read, and failed, is not done again on the same
+            // connection: of a script that fails twice because the schema has changed, sqlx's thread dies.)
+            Err(error) if remembered.is_some() && is_refusal_of_a_statement(&error) => {
+                self.commit_once(run, self.clock.now(), None).await
             }
             outcome => outcome,
         }
     }
 
+    /// What is remembered of the monitor's attention once it has listened at `now`, and whether that is to be written.
+    fn listening_at(&self, now: i64) -> (Listening, bool) {
+        let next = self.listening.heard_at(now, self.rules.hold_seconds);
+        (next, self.listening.is_stale(next, LISTENING_BATCH_SECONDS_MAX))
+    }
+
+    /// Commits `run` at `now`, without reading where it is `remembered` by that count.
     async fn commit_once(
         &mut self,
         run: &[Command],
+        now: i64,
+        remembered: Option<i64>,
     ) -> Result<Vec<Result<Answer, StoreError>>, sqlx::Error> {
-        let (now, began) = (self.clock.now(), Instant::now());
+        let began = Instant::now();
         let (rules, services, before) = (Arc::clone(&self.rules), self.services, self.listening);
-        let next = before.heard_at(now, rules.hold_seconds);
+        let (next, is_stale) = self.listening_at(now);
         self.health.begins(now);
         self.check()?;
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::WorkerCrashed) };
-        let is_stale = before.is_stale(next, LISTENING_BATCH_SECONDS_MAX);
         let (archive, flying, memory) = (self.archive, &self.flying, &mut self.memory);
-        let remembered = memory.serves(run).filter(|_| !is_stale);
         let mut work = async |connection: &mut SqliteConnection| {
             let mut batch = match remembered {
                 Some(version) => {

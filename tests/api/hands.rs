@@ -1,5 +1,7 @@
 //! What hands and other programs do to the file while it is served, and what clocks do.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http_body_util::StreamBody;
 use overdue::alerting::Step;
@@ -112,6 +114,24 @@ async fn a_table_that_somebody_drops_between_two_pings_costs_503_and_keeps_nobod
         assert_eq!(house.get("/ping?name=a&frequency=10m").await.status, 503);
     }
     house.edit("ALTER TABLE elsewhere RENAME TO services").await;
+    house.ping("name=a&frequency=10m").await;
+}
+
+#[tokio::test]
+async fn a_trigger_with_a_mistake_costs_503_until_it_is_dropped_and_keeps_nobody_waiting() {
+    let house = House::new().await;
+    for _ in 1..=3 {
+        house.ping("name=a&frequency=10m").await;
+    }
+    house
+        .edit("CREATE TRIGGER mistaken AFTER INSERT ON pings BEGIN INSERT INTO nowhere VALUES (1); END")
+        .await;
+    // By now the monitor also notes that it listens.
+    house.clock.set(TEN + 2);
+    let refused = house.get("/ping?name=a&frequency=10m");
+    let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;
+    assert_eq!(refused.expect("an answer").status, 503);
+    house.edit("DROP TRIGGER mistaken").await;
     house.ping("name=a&frequency=10m").await;
 }
 
