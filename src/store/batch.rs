@@ -21,6 +21,7 @@ use super::memory::Memory;
 use super::raise::{Raised, To};
 use super::rows::{self, Unreadable};
 use super::script::Script;
+use super::start::has_no_trigger_but_ours;
 use super::{Action, Attempt, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::change::{self, Changed};
@@ -210,9 +211,7 @@ impl<'a> Batch<'a> {
         batch.archive.newest = batch.archive.newest.max(newest.unwrap_or(0));
         if memory.is_before(version) {
             // What others' triggers change is not known here.
-            let strange: i64 =
-                sqlx::query_scalar(sql::TRIGGERS_STRANGE).fetch_one(&mut *connection).await?;
-            memory.begin(version, strange == 0);
+            memory.begin(version, has_no_trigger_but_ours(connection).await?);
         }
         batch.take_services(connection, &packed, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.

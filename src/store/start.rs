@@ -71,6 +71,18 @@ pub(super) fn newest_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
+/// Whether all triggers are as the migrations have made them, and none is anybody else's.
+pub(super) async fn has_no_trigger_but_ours(
+    connection: &mut SqliteConnection,
+) -> Result<bool, sqlx::Error> {
+    let texts: Vec<&str> = MIGRATIONS.iter().map(|migration| migration.sql.as_str()).collect();
+    let strange: i64 = sqlx::query_scalar(sql::TRIGGERS_STRANGE)
+        .bind(texts.concat())
+        .fetch_one(connection)
+        .await?;
+    Ok(strange == 0)
+}
+
 /// What a file that is there holds.
 struct Looked {
     tables: i64,

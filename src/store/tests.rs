@@ -4,12 +4,15 @@
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
+use super::memory::Memory;
 use super::sql::of_rows::{PINGS_STORE, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS};
+use super::start::has_no_trigger_but_ours;
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
 use crate::clock::Clock;
 use crate::config::{Database, Durability};
 use crate::core::declaration::Declaration;
 use crate::core::frequency::{Frequency, Grace};
+use crate::core::limits::SERVICES_REMEMBERED_MAX;
 use crate::core::name::Name;
 use crate::core::ping::{Origin, Ping, Terms};
 use crate::core::signal::Signal;
@@ -75,15 +78,32 @@ fn texts() -> Vec<(&'static str, String)> {
 async fn all_triggers_of_a_migrated_database_are_known_so_that_its_services_are_remembered() {
     let opening = opening().await;
     let mut connection = connection(&opening).await;
-    let strange = async |connection: &mut SqliteConnection| -> i64 {
-        sqlx::query_scalar(sql::TRIGGERS_STRANGE).fetch_one(connection).await.unwrap()
-    };
-    assert_eq!(strange(&mut connection).await, 0);
-    connection
-        .execute("CREATE TRIGGER mine AFTER INSERT ON pings BEGIN SELECT 1; END")
-        .await
-        .unwrap();
-    assert_eq!(strange(&mut connection).await, 1);
+    assert!(has_no_trigger_but_ours(&mut connection).await.unwrap());
+    for edit in [
+        "CREATE TRIGGER mine AFTER INSERT ON pings BEGIN SELECT 1; END",
+        "DROP TRIGGER mine; DROP TRIGGER pings_gone; CREATE TRIGGER pings_gone AFTER DELETE ON pings BEGIN SELECT 1; END",
+    ] {
+        sqlx::raw_sql(edit).execute(&mut connection).await.unwrap();
+        assert!(!has_no_trigger_but_ours(&mut connection).await.unwrap(), "{edit}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_services_are_remembered_than_may_be() {
+    let named = |number: usize| Name::parse(format!("service {number}")).unwrap();
+    let decision = crate::core::ping::ping(None, &ping("a", 600), Grace::ZERO, NOW);
+    let service = decision.unwrap().change.service;
+    let mut memory = Memory::default();
+    memory.begin(1, true);
+    for number in (0..SERVICES_REMEMBERED_MAX).chain([0]) {
+        memory.keep(named(number), 1, service.clone());
+    }
+    assert!(memory.take(&named(1)).is_some(), "as many as may be");
+    for number in 1..=SERVICES_REMEMBERED_MAX {
+        memory.keep(named(number), 1, service.clone());
+    }
+    assert!(memory.take(&named(2)).is_none(), "one more");
+    assert!(memory.take(&named(SERVICES_REMEMBERED_MAX)).is_some());
 }
 
 #[tokio::test]

@@ -89,17 +89,20 @@ async fn between_two_pings_every_edit_counts_for_the_second() {
 
 #[tokio::test]
 async fn what_somebodys_trigger_makes_of_a_ping_counts_for_the_next() {
-    let house = House::new().await;
-    house.ping("name=a&frequency=10m").await;
-    house.ping("name=a&frequency=10m").await;
-    house
-        .edit("CREATE TRIGGER lenient AFTER UPDATE OF last_ping ON services BEGIN UPDATE services SET grace = grace + 60 WHERE id = NEW.id; END")
-        .await;
-    for pings in 1..=3 {
+    for edit in [
+        "CREATE TRIGGER lenient AFTER UPDATE OF last_ping ON services BEGIN UPDATE services SET grace = grace + 60 WHERE id = NEW.id; END",
+        "DROP TRIGGER services_renamed; CREATE TRIGGER services_renamed AFTER UPDATE OF last_ping ON services BEGIN UPDATE services SET grace = grace + 60 WHERE id = NEW.id; END",
+    ] {
+        let house = House::new().await;
         house.ping("name=a&frequency=10m").await;
-        assert_eq!(house.count("SELECT grace FROM services").await, 60 * pings);
-        let deadline = house.count("SELECT deadline FROM services").await;
-        assert_eq!(deadline, TEN + 600 + 60 * (pings - 1));
+        house.ping("name=a&frequency=10m").await;
+        house.edit(edit).await;
+        for pings in 1..=3 {
+            house.ping("name=a&frequency=10m").await;
+            assert_eq!(house.count("SELECT grace FROM services").await, 60 * pings);
+            let deadline = house.count("SELECT deadline FROM services").await;
+            assert_eq!(deadline, TEN + 600 + 60 * (pings - 1), "{edit}");
+        }
     }
 }
 
