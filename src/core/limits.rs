@@ -156,8 +156,8 @@ pub const PURGE_ALERTS_MAX: i64 = 1000;
 /// The time between two removals of old alerts.
 pub const PURGE_EVERY_SECONDS: i64 = 3600;
 
-/// Rows that the history grows by before it is looked through for what is too much.
-pub const TRIM_AFTER_ROWS: usize = 64;
+/// Rows of the history that are to be looked through for what is too much before they are.
+pub const TRIM_AFTER_ROWS: usize = 128;
 
 /// Rows of the history that one transaction looks through.
 pub const TRIM_ROWS_MAX: usize = 8192;

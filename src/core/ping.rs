@@ -1,5 +1,7 @@
 //! The state machine of a service: `(state, ping, now) -> (state, alerts)`.
 
+use std::sync::Arc;
+
 use super::alert::{Alert, Kind};
 use super::frequency::{Frequency, Grace};
 use super::limits::{
@@ -63,7 +65,7 @@ impl Ping {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The caller's address.
-    pub address: Option<String>,
+    pub address: Option<Arc<str>>,
     /// The label of the key that it used.
     pub key: Option<String>,
 }

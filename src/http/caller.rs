@@ -1,12 +1,29 @@
 //! Who calls: from which address, and with which key.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use axum::http::{Extensions, HeaderMap};
 
 /// The other end of the connection; the accept loop puts it into every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer(pub(super) IpAddr);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    address: IpAddr,
+    /// The same as it is stored with every ping.
+    text: Arc<str>,
+}
+
+impl Peer {
+    pub(super) fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, text: address.to_string().into() }
+    }
+
+    /// The text of `address`, which is its own unless a proxy has passed the request on.
+    pub(super) fn text_of(&self, address: IpAddr) -> Arc<str> {
+        if address == self.address { Arc::clone(&self.text) } else { address.to_string().into() }
+    }
+}
 
 /// Who calls, as an extension of every request that reaches a handler.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +48,7 @@ pub(super) fn address(
         let bare = last.strip_prefix('[').and_then(|inside| inside.split(']').next());
         bare.unwrap_or(last).parse().ok()
     });
-    let address = passed_on.or_else(|| extensions.get::<Peer>().map(|peer| peer.0));
+    let address = passed_on.or_else(|| extensions.get::<Peer>().map(|peer| peer.address));
     address.map(|address: IpAddr| address.to_canonical())
 }
 
@@ -55,7 +72,7 @@ mod tests {
             headers.append("x-forwarded-for", HeaderValue::from_static(value));
         }
         let mut extensions = Extensions::new();
-        extensions.insert(Peer("::ffff:10.0.0.9".parse().unwrap()));
+        extensions.insert(Peer::new("::ffff:10.0.0.9".parse().unwrap()));
         address(&headers, &extensions, header).map(|address| address.to_string())
     }
 

@@ -1,12 +1,14 @@
 //! `/ping`: the one call that jobs make, and its opposite.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Caller;
+use super::caller::{Caller, Peer};
 use super::openapi::words;
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
@@ -133,8 +135,12 @@ async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Prob
 /// Where a request came from.
 pub(super) fn origin_of(extensions: &Extensions) -> Origin {
     let caller = extensions.get::<Caller>();
+    let text = |address: IpAddr| match extensions.get::<Peer>() {
+        Some(peer) => peer.text_of(address),
+        None => address.to_string().into(),
+    };
     Origin {
-        address: caller.and_then(|caller| caller.address).map(|address| address.to_string()),
+        address: caller.and_then(|caller| caller.address).map(text),
         key: caller.and_then(|caller| caller.key.clone()),
     }
 }

@@ -34,7 +34,12 @@ impl<'a> Query<'a> {
                 "{name} is given more than once: give it once"
             )));
         }
-        decoded(&value.replace('+', " ")).map(Some).ok_or_else(|| not_text(name, value))
+        let spaced = if value.contains('+') {
+            Cow::Owned(value.replace('+', " "))
+        } else {
+            Cow::Borrowed(value)
+        };
+        decoded(&spaced).map(Some).ok_or_else(|| not_text(name, value))
     }
 }
 

@@ -118,7 +118,7 @@ impl Service<Request<Incoming>> for Known {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.place.work();
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
         let request = request.map(|body| Arriving::new(body, Arc::clone(&self.place)));
         let answer = self.router.call(request);
@@ -146,7 +146,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>) -> Option<(TcpStre
                 debug!(%error, "a connection was gone before it was served");
             }
             let stay = places.take(peer.ip()).await;
-            Some((stream, Peer(peer.ip()), stay))
+            Some((stream, Peer::new(peer.ip()), stay))
         }
         Err(error) => {
             warn!(%error, "no connection could be accepted");

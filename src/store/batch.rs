@@ -7,6 +7,7 @@ mod recorded;
 mod write;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -31,10 +32,6 @@ use crate::core::ping::{self, Origin, Ping};
 use crate::core::service::{self, Change, Service};
 
 /// What a command that succeeded is told.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of that kind, and a box would cost each"
-)]
 pub(super) enum Answer {
     Service(Steered),
     Done,
@@ -64,6 +61,8 @@ pub(super) struct Done {
 pub(super) struct Batch<'a> {
     rules: &'a Rules,
     services: i64,
+    /// The newest row of services, where that is known.
+    newest: Option<i64>,
     /// How many rows of services are deleted.
     removed: i64,
     slots: HashMap<Name, Slot>,
@@ -81,8 +80,9 @@ pub(super) struct Batch<'a> {
     changes: Vec<(Name, Changed)>,
     /// How many signals came, recorded or not.
     signals: usize,
-    /// Signals that were recorded before.
+    /// Signals that were recorded before, where any says its second.
     recorded: HashSet<Mark>,
+    says_seconds: bool,
     /// What begins the transaction, where nothing was read in it.
     opening: Script,
 }
@@ -91,10 +91,10 @@ pub(super) struct Batch<'a> {
 #[derive(Default)]
 struct Slot {
     now: Now,
-    /// Its row, where it can be read.
+    /// Its row, where that can be read, or is new.
     id: Option<i64>,
     /// What that holds, once `now` is something else.
-    before: Option<Service>,
+    before: Option<Arc<Service>>,
     /// Whether the database has a row of it that was not forgotten.
     stored: bool,
     /// Whether what was stored is to be forgotten first.
@@ -104,7 +104,7 @@ struct Slot {
 
 impl Slot {
     /// The service is `service` from now on.
-    fn becomes(&mut self, service: Service) {
+    fn becomes(&mut self, service: Arc<Service>) {
         let before = std::mem::replace(&mut self.now, Now::Known(service));
         if let (false, Now::Known(before)) = (self.changed, before) {
             self.before = Some(before);
@@ -114,16 +114,18 @@ impl Slot {
 }
 
 /// What is known of a service at this point of the transaction.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of that kind, and a box would cost each"
-)]
 #[derive(Default)]
 enum Now {
     #[default]
     Absent,
-    Known(Service),
+    Known(Arc<Service>),
     Unreadable(Unreadable),
+}
+
+impl Now {
+    fn known(service: Service) -> Self {
+        Self::Known(Arc::new(service))
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -131,6 +133,7 @@ impl<'a> Batch<'a> {
         Self {
             rules,
             services,
+            newest: None,
             removed: 0,
             slots: HashMap::new(),
             swept: Vec::new(),
@@ -143,6 +146,7 @@ impl<'a> Batch<'a> {
             changes: Vec::new(),
             signals: 0,
             recorded: HashSet::new(),
+            says_seconds: false,
             opening: Script::default(),
         }
     }
@@ -157,6 +161,7 @@ impl<'a> Batch<'a> {
         version: i64,
     ) -> Result<Self, sqlx::Error> {
         let mut batch = Self::new(rules, services, archive);
+        batch.slots.reserve(run.len());
         batch.opening = Script::that_begins();
         batch.opening.add(sql::UNCHANGED).bind(version)?;
         for name in run.iter().filter_map(Command::service) {
@@ -176,9 +181,7 @@ impl<'a> Batch<'a> {
         }
         for (name, slot) in self.slots {
             match (slot.now, slot.id) {
-                (Now::Known(service), Some(id)) if slot.stored && !slot.forget => {
-                    memory.keep(name, id, service);
-                }
+                (Now::Known(service), Some(id)) => memory.keep(name, id, service),
                 _ => memory.forget(&name),
             }
         }
@@ -209,9 +212,11 @@ impl<'a> Batch<'a> {
         let (newest, version): (Option<i64>, i64) = (packed.try_get(1)?, packed.try_get(2)?);
         // Hands may have added rows.
         batch.archive.newest = batch.archive.newest.max(newest.unwrap_or(0));
+        batch.newest = packed.try_get::<Option<i64>, _>(3)?.or(Some(0));
         if memory.is_before(version) {
             // What others' triggers change is not known here.
             memory.begin(version, has_no_trigger_but_ours(connection).await?);
+            batch.archive.doubt();
         }
         batch.take_services(connection, &packed, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
@@ -246,7 +251,7 @@ impl<'a> Batch<'a> {
             let Some(slot) = self.slots.get_mut(columns.name()) else { continue };
             let id = columns.id;
             slot.stored = true;
-            slot.now = columns.service().map_or_else(Now::Unreadable, Now::Known);
+            slot.now = columns.service().map_or_else(Now::Unreadable, Now::known);
             slot.id = matches!(slot.now, Now::Known(_)).then_some(id);
         }
         Ok(())
@@ -267,7 +272,7 @@ impl<'a> Batch<'a> {
                 continue;
             };
             slot.stored = true;
-            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::Known);
+            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::known);
         }
         Ok(())
     }
@@ -332,18 +337,20 @@ impl<'a> Batch<'a> {
             && mark.run.is_some()
             && self.recorded.contains(mark)
         {
-            return Ok(Steered { service: stored.clone(), is_new: false });
+            return Ok(Steered { service: Arc::clone(stored), is_new: false });
         }
         let is_new = matches!(slot.now, Now::Absent);
-        let decision =
-            ping::ping(stored, ping, self.rules.grace, now).map_err(StoreError::Refused)?;
+        let decision = ping::ping(stored.map(Arc::as_ref), ping, self.rules.grace, now)
+            .map_err(StoreError::Refused)?;
         let Change { mut service, alert } = decision.change;
         // What replaces a row that cannot be read was asked for by whatever name the caller knows.
         service.name.clone_from(&name);
         let alert = alert.map(|alert| Alert { service: name.clone(), ..alert });
         if mark.is_none_or(|mark| !self.recorded.contains(&mark)) {
             // What comes again may say the second that this one did not.
-            self.recorded.insert(Mark::at(&name, ping, decision.at));
+            if self.says_seconds {
+                self.recorded.insert(Mark::at(&name, ping, decision.at));
+            }
             let before = service.history;
             service.history.signals += 1;
             self.signals += 1;
@@ -356,9 +363,16 @@ impl<'a> Batch<'a> {
                 self.entries.push(Entry { id, service, ping, before, at, duration_ms });
             }
         }
-        let changed = change::between(stored, Some(&service), true, &ping.origin, ping.received_at);
+        let changed = change::between(
+            stored.map(Arc::as_ref),
+            Some(&service),
+            true,
+            &ping.origin,
+            ping.received_at,
+        );
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
-        slot.becomes(service.clone());
+        let service = Arc::new(service);
+        slot.becomes(Arc::clone(&service));
         self.services += i64::from(is_new);
         self.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
         if is_new {
@@ -393,7 +407,7 @@ impl<'a> Batch<'a> {
         }
         let slot = self.slots.entry(name.clone()).or_default();
         let stored = match &slot.now {
-            Now::Known(service) => Some(service),
+            Now::Known(service) => Some(service.as_ref()),
             Now::Absent => None,
             // What is declared as a whole needs nothing of what hands have spoilt.
             Now::Unreadable(_) if is_whole => None,
@@ -415,7 +429,8 @@ impl<'a> Batch<'a> {
         };
         let changed = change::between(stored, Some(&change.service), false, by, at);
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
-        slot.becomes(change.service.clone());
+        let service = Arc::new(change.service);
+        slot.becomes(Arc::clone(&service));
         self.services += i64::from(is_new);
         // Whoever is told of its outage yet is told of its end, too: what is on its way stays so.
         self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
@@ -425,7 +440,7 @@ impl<'a> Batch<'a> {
         if is_new {
             self.warn_if_untold(&name);
         }
-        Ok(Steered { service: change.service, is_new })
+        Ok(Steered { service, is_new })
     }
 
     fn delete(&mut self, name: &Name, at: i64, by: &Origin) -> Result<(), StoreError> {
@@ -447,6 +462,7 @@ impl<'a> Batch<'a> {
         slot.forget = true;
         self.removed += i64::from(slot.stored);
         slot.stored = false;
+        slot.id = None;
         slot.now = Now::Absent;
         slot.changed = false;
         self.services -= 1;

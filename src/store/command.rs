@@ -21,7 +21,7 @@ pub(super) type ReadJob = Box<
 
 /// What the writer can be asked. The first four share transactions, the others have their own.
 pub(super) enum Command {
-    Ping { ping: Ping, reply: Reply<Steered> },
+    Ping { ping: Box<Ping>, reply: Reply<Steered> },
     Delete { name: Name, at: i64, by: Origin, reply: Reply<()> },
     Steer { name: Name, action: Action, at: i64, by: Origin, reply: Reply<Steered> },
     Record { attempts: Vec<Attempt>, reply: Reply<()> },

@@ -2,7 +2,9 @@
 //!
 //! Rows are appended and never moved, so a batch of pings dirties the end of one table and not a page for each service;
 //! each row names its service's row before it. What is more than is kept goes in passing: a cursor walks through the
-//! table, twice as fast as it grows, and removes what enough younger rows of its service follow.
+//! table, two rows for each signal whose service has more than are kept, and removes what enough younger rows of its
+//! service follow. Where there may be more than those signals tell, after a start and after edits by hand, every signal
+//! counts until all of the table was walked through.
 
 use std::collections::HashSet;
 
@@ -17,6 +19,9 @@ use crate::core::ping::Ping;
 use crate::core::service::History;
 use crate::core::signal::RunId;
 
+/// How often the cursor comes to the end of the table until it has certainly passed every row.
+const ENDS_OF_A_WHOLE_WALK: u8 = 2;
+
 /// Where the history stands. A copy is changed along with a transaction, and kept if that commits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Archive {
@@ -24,8 +29,10 @@ pub(super) struct Archive {
     pub(super) newest: i64,
     /// Up to where it was looked through for what is too much.
     cursor: i64,
-    /// Rows that came since.
-    appended: usize,
+    /// Rows that are to be looked through next.
+    owed: usize,
+    /// How often the end is still to be reached, as nobody knows what is too much before it.
+    ends_owed: u8,
     /// How much space all logs take.
     log_bytes: i64,
     /// How many changes are kept.
@@ -86,8 +93,15 @@ impl Archive {
         let cursor =
             sqlx::query_scalar(sql::record::PINGS_TRIMMED_UNTIL).fetch_one(connection).await?;
         // However seldom something comes between two starts, each looks at a page.
-        let appended = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
-        Ok(Self { newest, cursor, appended, log_bytes, changes })
+        let owed = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
+        let mut archive = Self { newest, cursor, owed, ends_owed: 0, log_bytes, changes };
+        archive.doubt();
+        Ok(archive)
+    }
+
+    /// There may be rows that are too much anywhere.
+    pub(super) fn doubt(&mut self) {
+        self.ends_owed = ENDS_OF_A_WHOLE_WALK;
     }
 
     /// Has `script` append `entries`, those of so many `signals` that are kept, and remove what is too much.
@@ -98,7 +112,12 @@ impl Archive {
         signals: usize,
         rules: &Rules,
     ) -> Result<(), sqlx::Error> {
-        self.appended += signals;
+        let is_one_too_much = |entry: &&Entry<'_>| entry.before.signals >= rules.history;
+        let counted = match self.ends_owed {
+            0 => entries.iter().filter(is_one_too_much).count(),
+            _ => signals,
+        };
+        self.owed += 2 * counted;
         script.rows(&sql::of_rows::PINGS_STORE, entries, |script, entry| entry.bind(script))?;
         let logs: Vec<Value> = entries.iter().filter_map(Entry::log).collect();
         let logged = entries.iter().filter_map(|entry| entry.ping.log.as_ref());
@@ -107,21 +126,25 @@ impl Archive {
         self.trim(script, rules)
     }
 
-    /// Has `script` remove what is too much of the rows behind the cursor, where enough have come for that.
+    /// Has `script` remove what is too much of the rows behind the cursor, where enough are to be looked through.
     fn trim(&mut self, script: &mut Script, rules: &Rules) -> Result<(), sqlx::Error> {
-        if self.appended < TRIM_AFTER_ROWS {
+        if self.owed < TRIM_AFTER_ROWS {
             return Ok(());
         }
-        let rows = i64::try_from((2 * self.appended).min(TRIM_ROWS_MAX)).unwrap_or(i64::MAX);
-        self.appended = 0;
+        let rows = self.owed.min(TRIM_ROWS_MAX);
+        self.owed -= rows;
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?.bind(rows)?;
         script.add(sql::PINGS_TRIM).bind(self.cursor)?.bind(rules.history)?;
         Ok(())
     }
 
-    /// Takes up to where the history was looked through, where it was.
+    /// Takes up to where the history was looked through, where it was: 0 is its end.
     pub(super) fn trimmed(&mut self, until: Option<i64>) {
         self.cursor = until.unwrap_or(self.cursor);
+        if until == Some(0) {
+            self.ends_owed = self.ends_owed.saturating_sub(1);
+        }
     }
 
     /// Whether logs take more space than they may.

@@ -1,11 +1,12 @@
-//! What the writer remembers of services, so that a batch of pings to them has nothing to read.
+//! What the writer remembers of services, so that a batch of pings and deletions has nothing to read.
 //!
 //! A row is as it was last read or written for as long as no other connection has written to the file. SQLite counts that
 //! (<https://www.sqlite.org/pragma.html#pragma_data_version>), and every transaction that relies on what is remembered
 //! asks for the count first: where somebody has edited, it fails before it has changed anything, and is done again with
 //! what is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::command::Command;
 use crate::core::limits::SERVICES_REMEMBERED_MAX;
@@ -19,22 +20,35 @@ pub(super) struct Memory {
     version: Option<i64>,
     /// Whether nothing but the program's own statements changes rows along with them.
     is_trusted: bool,
-    services: HashMap<Name, (i64, Service)>,
+    services: HashMap<Name, (i64, Arc<Service>)>,
 }
 
 impl Memory {
     /// The count by which `run` can be done without reading; `None` where it cannot.
     pub(super) fn serves(&self, run: &[Command]) -> Option<i64> {
-        let is_served = |command: &Command| match command {
-            // One that says its second may be there already, and one by an alias means another name.
-            Command::Ping { ping, .. } => {
-                ping.timestamp.is_none()
-                    && !ping.by_alias_alone
-                    && self.services.contains_key(&ping.name)
+        let mut deleted = HashSet::new();
+        for command in run {
+            let name = match command {
+                // One that says its second may be there already, and one by an alias means another name.
+                Command::Ping { ping, .. } if ping.timestamp.is_none() && !ping.by_alias_alone => {
+                    &ping.name
+                }
+                Command::Delete { name, .. } => {
+                    deleted.insert(name);
+                    name
+                }
+                _ => return None,
+            };
+            if !self.services.contains_key(name) {
+                return None;
             }
-            _ => false,
-        };
-        self.version.filter(|_| self.is_trusted && run.iter().all(is_served))
+        }
+        // Once its service is gone, a name may be the alias of another.
+        let is_about_deleted =
+            |command: &&Command| command.service().is_some_and(|name| deleted.contains(name));
+        let is_last_said =
+            deleted.is_empty() || run.iter().filter(is_about_deleted).count() == deleted.len();
+        self.version.filter(|_| self.is_trusted && is_last_said)
     }
 
     /// Whether what it holds is of another count than `version`.
@@ -58,12 +72,12 @@ impl Memory {
     }
 
     /// Lends a service until it is [kept](Self::keep) again.
-    pub(super) fn take(&mut self, name: &Name) -> Option<(i64, Service)> {
+    pub(super) fn take(&mut self, name: &Name) -> Option<(i64, Arc<Service>)> {
         self.services.remove(name)
     }
 
     /// Keeps a service as it is in the file now.
-    pub(super) fn keep(&mut self, name: Name, id: i64, service: Service) {
+    pub(super) fn keep(&mut self, name: Name, id: i64, service: Arc<Service>) {
         if !self.is_trusted {
             return;
         }

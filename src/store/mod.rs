@@ -106,7 +106,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steered {
     /// The service as it is now.
-    pub service: Service,
+    pub service: Arc<Service>,
     /// Whether it was made by this.
     pub is_new: bool,
 }
@@ -251,7 +251,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
-    pub async fn ping(&self, ping: Ping) -> Result<Service, StoreError> {
+    pub async fn ping(&self, ping: Ping) -> Result<Arc<Service>, StoreError> {
         self.ping_or_make(ping).await.map(|done| done.service)
     }
 
@@ -260,7 +260,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
     pub async fn ping_or_make(&self, ping: Ping) -> Result<Steered, StoreError> {
-        let signal = ping.signal;
+        let (signal, ping) = (ping.signal, Box::new(ping));
         let asked = self.ask(|reply| Command::Ping { ping, reply }).await;
         if asked == Err(StoreError::Overloaded) {
             self.metrics.pings(signal, PingOutcome::Unavailable, 1);

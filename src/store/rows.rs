@@ -262,7 +262,7 @@ fn time(column: &'static str, value: Option<i64>) -> Result<Option<i64>, Unreada
 }
 
 /// The row that `SERVICES_STORE` takes.
-pub(super) fn service_values(service: &Service) -> Value {
+pub(super) fn service_values(id: Option<i64>, service: &Service) -> Value {
     let cron = service.schedule.cron();
     json!([
         service.name.as_str(),
@@ -288,6 +288,7 @@ pub(super) fn service_values(service: &Service) -> Value {
         runs_value(&service.runs),
         service.history.signals,
         service.history.newest,
+        id,
     ])
 }
 

@@ -85,6 +85,7 @@ impl Script {
             let places = STATEMENT_ROWS.into_iter().find(|places| *places >= rows.len());
             let places = places.unwrap_or(rows.len());
             self.add(&statement.text(places));
+            self.arguments.reserve(statement.columns * places, 0);
             for row in rows {
                 bind(self, row)?;
             }

@@ -47,13 +47,15 @@ statements! {
         LEFT JOIN services AS s ON s.name = wanted.value");
 
     /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
-    /// many. And the newest row of the history, and how often others wrote to the file. And those names, bound again,
-    /// that are aliases, each with its service: where there is no alias at all, not one is looked for.
+    /// many. And the newest row of the history, how often others wrote to the file, and the newest row of services. And
+    /// those names, bound again, that are aliases, each with its service: where there is no alias at all, not one is
+    /// looked for.
     SERVICES_PACKED = concat!("
         SELECT
             json_group_array(json_array(", service_columns!(), ")),
             (SELECT max(id) FROM pings),
             (SELECT data_version FROM pragma_data_version),
+            (SELECT max(id) FROM services),
             (
                 SELECT json_group_array(json_array(a.alias, a.service))
                 FROM json_each(iif((SELECT min(alias) FROM aliases) IS NULL, '[]', ?)) AS wanted
@@ -133,18 +135,18 @@ statements! {
         ORDER BY coalesce(s.reminded_at, s.outage_since), s.id
         LIMIT ?4");
 
-    /// Stores the services of the parameter, an array of rows.
+    /// Stores the services of the parameter, an array of rows. The last column, the id, is for those that are new.
     SERVICES_STORE = "
         INSERT INTO services (
             name, description, frequency, cron, tz, grace, grace_given, max_runtime, locked, paused, last_ping,
             last_success, last_duration_ms, expected, deadline, alerted, failed, outage_since, reminded_at,
-            running_since, runs, signals, newest_ping
+            running_since, runs, signals, newest_ping, id
         )
         SELECT
             value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
             value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
             value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
-            value ->> 22
+            value ->> 22, value ->> 23
         FROM json_each(?)
         WHERE true
         ON CONFLICT (name) DO UPDATE SET

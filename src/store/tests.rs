@@ -1,6 +1,8 @@
 //! What only the store can show: that every statement fits the schema, how the planner answers them, and what one
 //! batch gives.
 
+use std::sync::Arc;
+
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
@@ -92,7 +94,7 @@ async fn all_triggers_of_a_migrated_database_are_known_so_that_its_services_are_
 async fn no_more_services_are_remembered_than_may_be() {
     let named = |number: usize| Name::parse(format!("service {number}")).unwrap();
     let decision = crate::core::ping::ping(None, &ping("a", 600), Grace::ZERO, NOW);
-    let service = decision.unwrap().change.service;
+    let service = Arc::new(decision.unwrap().change.service);
     let mut memory = Memory::default();
     memory.begin(1, true);
     for number in (0..SERVICES_REMEMBERED_MAX).chain([0]) {

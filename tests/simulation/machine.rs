@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use globset::{Glob, GlobSetBuilder};
@@ -229,14 +230,14 @@ impl Machine {
             match request {
                 Request::Ping(ping) => {
                     let done = self.store.ping_or_make(*ping).await?;
-                    Ok(Some((done.service, done.is_new)))
+                    Ok(Some((Arc::unwrap_or_clone(done.service), done.is_new)))
                 }
                 Request::Delete(name) => {
                     self.store.delete(name, at, Origin::default()).await.map(|()| None)
                 }
                 Request::Steer(name, action) => {
                     let done = self.store.steer(name, action, at, Origin::default()).await?;
-                    Ok(Some((done.service, done.is_new)))
+                    Ok(Some((Arc::unwrap_or_clone(done.service), done.is_new)))
                 }
                 Request::Record(attempts) => self.store.record(attempts).await.map(|()| None),
             }

@@ -20,7 +20,7 @@ impl Batch<'_> {
         packed: &SqliteRow,
         names: &HashSet<&str>,
     ) -> Result<(), sqlx::Error> {
-        let pairs = match serde_json::from_slice(packed.try_get(3)?) {
+        let pairs = match serde_json::from_slice(packed.try_get(4)?) {
             Ok(pairs) => pairs,
             // Hands have put into one what JSON cannot carry.
             Err(_) => read_aliases(connection, names).await?,

@@ -38,6 +38,7 @@ impl<'a> Batch<'a> {
             if ping.timestamp.is_none() {
                 continue;
             }
+            self.says_seconds = true;
             for name in self.may_mean(&ping.name, &declared) {
                 if let Some(Slot { now: Now::Known(service), .. }) = self.slots.get(name)
                     && service.history.newest > 0

@@ -44,6 +44,7 @@ impl Batch<'_> {
             std::mem::take(&mut script).execute(connection).await?;
             raised = raise(connection, alerts, self.rules, flying).await?;
         }
+        self.number_services();
         self.store_aliases(&mut script)?;
         self.store_services(&mut script)?;
         let mut archive = self.archive;
@@ -93,6 +94,17 @@ impl Batch<'_> {
         script.array(sql::ALIASES_STORE, &pairs.collect::<Vec<_>>())
     }
 
+    /// Gives the services that are new their rows, as SQLite would: so they are known from now on. Where hands have given
+    /// one the last number there is, SQLite looks for a free one.
+    fn number_services(&mut self) {
+        for slot in self.slots.values_mut() {
+            if slot.changed && !slot.stored && matches!(slot.now, Now::Known(_)) {
+                slot.id = self.newest.and_then(|newest| newest.checked_add(1));
+                self.newest = slot.id;
+            }
+        }
+    }
+
     /// Has `script` store the services that have changed: most have by a ping or a sweep alone, which is a few columns of a
     /// row that is known.
     fn store_services(&self, script: &mut Script) -> Result<(), sqlx::Error> {
@@ -102,9 +114,11 @@ impl Batch<'_> {
             if service.alerted {
                 told.push(service.name.as_str());
             }
-            match slot.pinged_row() {
-                Some(id) => pinged.push((id, service)),
-                None => changed.push(rows::service_values(service)),
+            if let Some(id) = slot.pinged_row() {
+                pinged.push((id, service));
+            } else {
+                let new_row = slot.id.filter(|_| !slot.stored);
+                changed.push(rows::service_values(new_row, service));
             }
         }
         script.array(sql::SERVICES_STORE, &changed)?;
