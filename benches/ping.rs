@@ -37,9 +37,6 @@ const ROUND: Duration = Duration::from_secs(2);
 const BARE_ROUND: Duration = Duration::from_millis(500);
 /// Connections that make services outside of the measured time.
 const MAKERS: usize = 64;
-/// Services to delete for each ping to any service, so that they do not run out. Not many more: the larger the
-/// table, the farther apart lie the rows that share a transaction.
-const DOOMED_PER_PING: f64 = 1.3;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -62,12 +59,12 @@ impl Kind {
         }
     }
 
-    fn label(self, services: usize, doomed: usize) -> String {
+    fn label(self, services: usize) -> String {
         match self {
             Self::Healthz => "GET /healthz".to_owned(),
             Self::PingAny => format!("GET /ping, any of {services} names"),
             Self::PingOne => "GET /ping, one name".to_owned(),
-            Self::Delete => format!("DELETE /ping/NAME, of {doomed} names"),
+            Self::Delete => format!("DELETE /ping/NAME, of {} names", doomed(services)),
         }
     }
 }
@@ -166,8 +163,6 @@ impl Baseline {
 struct Measured {
     connections: usize,
     kind: Kind,
-    /// How many services the deletes of the last round had before them.
-    doomed: usize,
     outcome: Outcome,
 }
 
@@ -175,12 +170,8 @@ struct Measured {
 fn measure(server: &Server, options: &Options, baseline: &mut Baseline) -> (Vec<Measured>, Bare) {
     let kinds = |connections: &usize| {
         let connections = *connections;
-        let row = move |kind: &Kind| Measured {
-            connections,
-            kind: *kind,
-            doomed: 0,
-            outcome: Outcome::default(),
-        };
+        let row =
+            move |kind: &Kind| Measured { connections, kind: *kind, outcome: Outcome::default() };
         options.kinds.iter().map(row)
     };
     let mut table: Vec<Measured> = options.connections.iter().flat_map(kinds).collect();
@@ -190,50 +181,57 @@ fn measure(server: &Server, options: &Options, baseline: &mut Baseline) -> (Vec<
         let Bare { commit, trip } = round.expect("the bare database can be written");
         bare.commit.add(commit);
         bare.trip.add(trip);
-        let mut pings = 0.0;
         for row in &mut table {
-            let round = round_of(row, server, options, pings);
-            if row.kind == Kind::PingAny {
-                pings = round.rate();
-            }
+            let round = round_of(row, server, options);
             row.outcome.add(round);
         }
     }
     (table, bare)
 }
 
-/// One round of one kind; `pings` a second came in the last round of those to any service.
-fn round_of(row: &mut Measured, server: &Server, options: &Options, pings: f64) -> Outcome {
-    let Measured { connections, kind, doomed, .. } = row;
-    let endless = |what| Requests::endless(what, *connections);
-    let requests = match kind {
+/// One round of one kind.
+fn round_of(row: &Measured, server: &Server, options: &Options) -> Outcome {
+    let endless = |what| Requests::endless(what, row.connections);
+    let requests = match row.kind {
         Kind::Healthz => endless(What::Healthz),
         Kind::PingAny => endless(What::PingAny(options.services)),
         Kind::PingOne => endless(What::PingOne),
-        Kind::Delete => {
-            *doomed = enough(pings).max(*connections);
-            let numbers = 0..*doomed;
-            prepare(server.address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS));
-            Requests::numbered(What::Delete("doomed"), &numbers, *connections)
-        }
+        Kind::Delete => return round_of_deletes(row.connections, server, options),
     };
-    let before = server.cpu_us();
-    let (mut round, rest) = load(server.address, requests, options.threads, Some(ROUND));
-    round.server_cpu_us = server.cpu_us() - before;
-    if *kind == Kind::Delete {
-        prepare(server.address, rest);
-    }
-    round
+    measured(server, requests, options, ROUND).0
 }
 
-/// Services to delete in a round in which there were so many pings a second.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate is small and not negative"
-)]
-fn enough(pings_per_second: f64) -> usize {
-    (pings_per_second * ROUND.as_secs_f64() * DOOMED_PER_PING) as usize
+/// A round of deletes. There are never more services to delete than are pinged, so that both find the same before them;
+/// once they are gone, they are made anew, and that time does not count.
+fn round_of_deletes(connections: usize, server: &Server, options: &Options) -> Outcome {
+    let mut all = Outcome::default();
+    let numbers = 0..doomed(options.services).max(connections);
+    while all.took < ROUND {
+        prepare(server.address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS));
+        let requests = Requests::numbered(What::Delete("doomed"), &numbers, connections);
+        let (pass, rest) = measured(server, requests, options, ROUND.saturating_sub(all.took));
+        prepare(server.address, rest);
+        all.add(pass);
+    }
+    all.rates = vec![per_second(all.nanoseconds.len() - all.errors, all.took)];
+    all
+}
+
+/// Services there are to delete at a time.
+fn doomed(services: usize) -> usize {
+    services.min(SERVICES_MADE_MAX)
+}
+
+fn measured(
+    server: &Server,
+    requests: Vec<Requests>,
+    options: &Options,
+    time: Duration,
+) -> (Outcome, Vec<Requests>) {
+    let before = server.cpu_us();
+    let (mut outcome, rest) = load(server.address, requests, options.threads, Some(time));
+    outcome.server_cpu_us = server.cpu_us() - before;
+    (outcome, rest)
 }
 
 /// What figures mean nothing without.
@@ -297,13 +295,13 @@ fn print(options: &Options, table: &mut [Measured], bare: &mut Bare) {
 }
 
 fn print_row(options: &Options, row: &mut Measured, healthz: &[f64]) {
-    let Measured { connections, kind, doomed, outcome } = row;
+    let Measured { connections, kind, outcome } = row;
     let (rate, ratio) = (outcome.rate(), outcome.of(healthz));
     let [p50, p99, p999, max] = [500, 990, 999, 1000].map(|permille| outcome.permille_us(permille));
     let (server_us, client_us) = outcome.cpu_us_each();
     println!(
         "{connections:>11}  {:<36}  {rate:>10.0}  {ratio:>11.2}  {p50:>8}  {p99:>8}  {p999:>8}  {max:>8}  {server_us:>6.1}  {client_us:>6.1}  {:>6}",
-        kind.label(options.services, *doomed),
+        kind.label(options.services),
         outcome.errors,
     );
     options.flags.note(&json!({

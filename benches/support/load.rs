@@ -68,6 +68,8 @@ impl Requests {
 pub struct Outcome {
     pub nanoseconds: Vec<u32>,
     pub errors: usize,
+    /// How long it was measured.
+    pub took: Duration,
     /// Requests a second that were served, one number a round.
     pub rates: Vec<f64>,
     /// Of the processors, by the server, where somebody has asked.
@@ -80,6 +82,7 @@ impl Outcome {
     pub fn add(&mut self, other: Self) {
         self.nanoseconds.extend(other.nanoseconds);
         self.errors += other.errors;
+        self.took += other.took;
         self.rates.extend(other.rates);
         self.server_cpu_us += other.server_cpu_us;
         self.client_cpu_us += other.client_cpu_us;
@@ -152,6 +155,7 @@ pub fn load(
         rest.extend(requests);
         longest = longest.max(took);
     }
+    all.took = longest;
     all.rates = vec![per_second(all.nanoseconds.len() - all.errors, longest)];
     (all, rest)
 }

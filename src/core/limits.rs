@@ -127,7 +127,7 @@ pub const BUSY_MS_MAX: u64 = 5000;
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
 /// Services of which the writer remembers the rows, some 500 bytes each.
-pub const SERVICES_REMEMBERED_MAX: usize = 10_000;
+pub const SERVICES_REMEMBERED_MAX: usize = 16_000;
 
 /// What the connection that writes keeps of the database in memory: at a million services most of what a ping reads.
 pub const WRITER_CACHE_KB_MAX: u32 = 48 * 1024;

@@ -50,7 +50,7 @@ impl Answer {
 /// What a transaction did.
 pub(super) struct Done {
     pub(super) raised: Vec<Raised>,
-    pub(super) services_added: i64,
+    pub(super) services: i64,
     /// How long the last trip to the database took, which stores the rows and commits.
     pub(super) commit_took: Duration,
     /// Where the history stands now.
@@ -63,8 +63,6 @@ pub(super) struct Batch<'a> {
     services: i64,
     /// The newest row of services, where that is known.
     newest: Option<i64>,
-    /// How many rows of services are deleted.
-    removed: i64,
     slots: HashMap<Name, Slot>,
     /// The services that a sweep changes, each with its row.
     swept: Vec<(i64, Service)>,
@@ -134,7 +132,6 @@ impl<'a> Batch<'a> {
             rules,
             services,
             newest: None,
-            removed: 0,
             slots: HashMap::new(),
             swept: Vec::new(),
             aliases: HashMap::new(),
@@ -230,9 +227,10 @@ impl<'a> Batch<'a> {
             batch.take_aliases(connection, &packed, &strange).await?;
         }
         batch.read_recorded(connection, run).await?;
-        if batch.services >= rules.services_max {
+        if batch.services >= rules.services_max && !memory.has_counted() {
             // Hands may have deleted some: the limit is worth a count, everything below it is not.
             batch.services = sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(connection).await?;
+            memory.note_count();
         }
         Ok(batch)
     }
@@ -460,7 +458,6 @@ impl<'a> Batch<'a> {
         };
         // Hands may have deleted the row alone; whatever else there is of it goes now.
         slot.forget = true;
-        self.removed += i64::from(slot.stored);
         slot.stored = false;
         slot.id = None;
         slot.now = Now::Absent;

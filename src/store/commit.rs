@@ -117,7 +117,7 @@ impl Writer {
             listening::log(before, next);
         }
         self.listening = if is_stale { next } else { before };
-        self.services += done.services_added;
+        self.services = done.services;
         self.archive = done.archive;
         for command in run {
             if let Command::Record { attempts, .. } = command {

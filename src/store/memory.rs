@@ -20,6 +20,8 @@ pub(super) struct Memory {
     version: Option<i64>,
     /// Whether nothing but the program's own statements changes rows along with them.
     is_trusted: bool,
+    /// Whether the services were counted since others wrote, and how many there are is certain.
+    has_counted: bool,
     services: HashMap<Name, (i64, Arc<Service>)>,
 }
 
@@ -60,6 +62,17 @@ impl Memory {
     pub(super) fn begin(&mut self, version: i64, is_trusted: bool) {
         self.services.clear();
         (self.version, self.is_trusted) = (Some(version), is_trusted);
+        self.has_counted = false;
+    }
+
+    /// Whether it is certain how many services there are.
+    pub(super) fn has_counted(&self) -> bool {
+        self.has_counted && self.is_trusted
+    }
+
+    /// Notes that they were counted.
+    pub(super) fn note_count(&mut self) {
+        self.has_counted = true;
     }
 
     pub(super) fn forget_all(&mut self) {

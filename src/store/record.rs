@@ -1,16 +1,16 @@
 //! The record: every change of a service, and every gap in the monitor's own attention. Rows are only appended, in the
 //! transaction of what they tell of, and what is more than is kept goes along.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use tracing::debug;
 
 use super::rows::{self, Unreadable};
 use super::script::Script;
+use super::sql::of_rows::{CHANGES_STORE, STATEMENT_ROWS_MAX};
 use super::sql::record as sql;
 use crate::core::change::{Changed, Watch, What};
 use crate::core::frequency::Frequency;
@@ -26,32 +26,36 @@ pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx
     sqlx::query_scalar(sql::CHANGES_COUNT).fetch_one(connection).await
 }
 
-/// Has `script` append `changes`, and remove what is too much, where there are `rows`. Returns the places of the
+/// Has `script` append `changes`, and remove what is too much, where there are `rows_before`. Returns the places of the
 /// statements that remove.
 pub(super) fn append(
     script: &mut Script,
     changes: &[(Name, Changed)],
-    rows: i64,
+    rows_before: i64,
 ) -> Result<Range<usize>, sqlx::Error> {
     if changes.is_empty() {
         return Ok(0..0);
     }
-    let mut counts: HashMap<&str, i64> = HashMap::new();
-    let values: Vec<Value> = changes
-        .iter()
-        .map(|(service, changed)| {
+    // Each statement sees what those before it have appended.
+    for changes in changes.chunks(STATEMENT_ROWS_MAX) {
+        let mut counts: HashMap<&str, i64> = HashMap::new();
+        let mut rows = Vec::with_capacity(changes.len());
+        for (service, changed) in changes {
             let number = counts.entry(service.as_str()).or_default();
             *number += 1;
-            values(service, *number, changed)
-        })
-        .collect();
-    let services: Vec<&str> = counts.into_keys().collect();
-    script.array(sql::CHANGES_STORE, &values)?;
+            rows.push((service.as_str(), *number, changed));
+        }
+        script.rows(&CHANGES_STORE, &rows, |script, (service, number, changed)| {
+            bind(script, service, *number, changed)
+        })?;
+    }
+    let services: HashSet<&str> = changes.iter().map(|(service, _)| service.as_str()).collect();
+    let services: Vec<&str> = services.into_iter().collect();
     let first = script.statements();
     script.array(sql::CHANGES_TRIM_OF, &services)?;
     script.bind(CHANGES_OF_SERVICE_MAX)?;
     // Some of these may be removed for their service's sake, which shows too late: then a few more go than have to.
-    let excess = rows_after(rows, changes.len(), &[]) - CHANGES_ROWS_MAX;
+    let excess = rows_after(rows_before, changes.len(), &[]) - CHANGES_ROWS_MAX;
     if excess > 0 {
         script.add(sql::CHANGES_TRIM).bind(excess + CHANGES_TRIM_ROWS)?;
     }
@@ -64,36 +68,33 @@ pub(super) fn rows_after(rows: i64, appended: usize, removed: &[u64]) -> i64 {
     rows + appended - i64::try_from(removed.iter().sum::<u64>()).unwrap_or(i64::MAX)
 }
 
-fn values(service: &Name, number: i64, changed: &Changed) -> Value {
-    let mut values = vec![
-        json!(service.as_str()),
-        json!(number),
-        json!(changed.at),
-        json!(changed.what.as_str()),
-        json!(i64::from(changed.by_ping)),
-        json!(changed.key),
-        json!(changed.signals),
-    ];
+fn bind(
+    script: &mut Script,
+    service: &str,
+    number: i64,
+    changed: &Changed,
+) -> Result<(), sqlx::Error> {
+    script
+        .bind(service)?
+        .bind(number)?
+        .bind(changed.at)?
+        .bind(changed.what.as_str())?
+        .bind(changed.by_ping)?
+        .bind(changed.key.as_deref())?
+        .bind(changed.signals)?;
     for watch in [&changed.was, &changed.is] {
-        let (schedule, cron) = (
-            watch.as_ref().map(|watch| &watch.schedule),
-            watch.as_ref().and_then(|watch| watch.schedule.cron()),
-        );
-        let frequency = schedule.and_then(Schedule::frequency);
-        values.extend([
-            json!(frequency.map(Frequency::seconds)),
-            json!(cron.map(|cron| cron.pattern.as_str())),
-            json!(cron.map(|cron| cron.zone.as_str())),
-            json!(watch.as_ref().map(|watch| watch.grace.seconds())),
-            json!(watch.as_ref().and_then(|watch| watch.max_runtime).map(Frequency::seconds)),
-        ]);
+        let watch = watch.as_ref();
+        let schedule = watch.map(|watch| &watch.schedule);
+        let cron = schedule.and_then(Schedule::cron);
+        script
+            .bind(schedule.and_then(Schedule::frequency).map(Frequency::seconds))?
+            .bind(cron.map(|cron| cron.pattern.as_str()))?
+            .bind(cron.map(|cron| cron.zone.as_str()))?
+            .bind(watch.map(|watch| watch.grace.seconds()))?
+            .bind(watch.and_then(|watch| watch.max_runtime).map(Frequency::seconds))?;
     }
-    values.extend([
-        json!(i64::from(changed.paused)),
-        json!(changed.expected),
-        json!(changed.deadline),
-    ]);
-    Value::Array(values)
+    script.bind(changed.paused)?.bind(changed.expected)?.bind(changed.deadline)?;
+    Ok(())
 }
 
 /// The changes of the service `name`, in their order. A row that hands have spoilt is left out.

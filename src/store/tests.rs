@@ -7,7 +7,9 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConn
 use tempfile::TempDir;
 
 use super::memory::Memory;
-use super::sql::of_rows::{PINGS_STORE, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS};
+use super::sql::of_rows::{
+    CHANGES_STORE, PINGS_STORE, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
+};
 use super::start::has_no_trigger_but_ours;
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
 use crate::clock::Clock;
@@ -64,6 +66,7 @@ fn texts() -> Vec<(&'static str, String)> {
         ("SERVICES_PINGED", SERVICES_PINGED),
         ("SERVICES_TOLD", SERVICES_TOLD),
         ("PINGS_STORE", PINGS_STORE),
+        ("CHANGES_STORE", CHANGES_STORE),
     ];
     let of_rows = of_rows.iter().flat_map(|(name, statement)| {
         STATEMENT_ROWS.into_iter().map(|rows| (*name, statement.text(rows)))

@@ -202,6 +202,14 @@ async fn a_name_past_the_limit_is_refused_and_those_known_go_on() {
     house.edit("DELETE FROM services WHERE name = 'b'").await;
     house.ping("name=c&frequency=10m").await;
     assert_eq!(house.get("/ping?name=d&frequency=10m").await.status, 503);
+    // And it is room for so many, and no more.
+    house.edit("DELETE FROM services").await;
+    house.ping("name=d&frequency=10m").await;
+    house.ping("name=e&frequency=10m").await;
+    assert_eq!(house.get("/ping?name=f&frequency=10m").await.status, 503);
+    assert_eq!(house.send("DELETE", "/ping/d").await.status, 200);
+    house.ping("name=f&frequency=10m").await;
+    assert_eq!(house.get("/ping?name=g&frequency=10m").await.status, 503);
 }
 
 #[tokio::test]

@@ -63,9 +63,7 @@ impl Batch<'_> {
         archive.trimmed(trimmed_until);
         let removed = written.get(removals).unwrap_or_default();
         archive.changes = record::rows_after(archive.changes, self.changes.len(), removed);
-        let added = self.changed().filter(|slot| !slot.stored).count();
-        let services_added = i64::try_from(added).unwrap_or(0) - self.removed;
-        Ok(Done { raised, services_added, commit_took, archive })
+        Ok(Done { raised, services: self.services, commit_took, archive })
     }
 
     /// Has `script` forget the services that were deleted.

@@ -1,10 +1,13 @@
-//! The texts of what every ping writes. Their rows are bound, not packed into JSON: that costs a third.
+//! The texts of what pings and deletions write. Their rows are bound, not packed into JSON: that costs a third.
 //!
 //! A batch that fails is undone as a whole, so these say `OR ROLLBACK`: to be undone alone, a statement of many rows keeps
 //! a copy of every page that it changes.
 
 /// Rows of a statement: what comes is cut into pieces of these sizes.
 pub(in crate::store) const STATEMENT_ROWS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/// The most rows of one statement.
+pub(in crate::store) const STATEMENT_ROWS_MAX: usize = STATEMENT_ROWS[STATEMENT_ROWS.len() - 1];
 
 /// A statement for a number of rows: `VALUES` stands between its head and its tail.
 pub(in crate::store) struct OfRows {
@@ -66,6 +69,24 @@ pub(in crate::store) const PINGS_STORE: OfRows = OfRows {
         )
         SELECT * FROM (VALUES ",
     columns: 12,
+    tail: ")
+        WHERE column1 IS NOT NULL",
+};
+
+/// Appends changes: (service, which of its changes it is among these, and the other columns in their order).
+pub(in crate::store) const CHANGES_STORE: OfRows = OfRows {
+    head: "
+        INSERT OR ROLLBACK INTO changes (
+            service, number, at, what, by_ping, key, signals, was_frequency, was_cron, was_tz, was_grace,
+            was_max_runtime, frequency, cron, tz, grace, max_runtime, paused, expected, deadline
+        )
+        SELECT
+            column1,
+            coalesce((SELECT max(before.number) FROM changes AS before WHERE before.service = column1), 0) + column2,
+            column3, column4, column5, column6, column7, column8, column9, column10, column11, column12, column13,
+            column14, column15, column16, column17, column18, column19, column20
+        FROM (VALUES ",
+    columns: 20,
     tail: ")
         WHERE column1 IS NOT NULL",
 };

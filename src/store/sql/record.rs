@@ -28,21 +28,6 @@ statements! {
         WHERE id = 1
         RETURNING trimmed_until";
 
-    /// Appends the changes of the parameter, an array of rows, each with which of its service's it is among them.
-    CHANGES_STORE = "
-        INSERT INTO changes (
-            service, number, at, what, by_ping, key, signals, was_frequency, was_cron, was_tz, was_grace,
-            was_max_runtime, frequency, cron, tz, grace, max_runtime, paused, expected, deadline
-        )
-        SELECT
-            value ->> 0,
-            coalesce((SELECT max(before.number) FROM changes AS before WHERE before.service = value ->> 0), 0)
-                + (value ->> 1),
-            value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
-            value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16,
-            value ->> 17, value ->> 18, value ->> 19
-        FROM json_each(?)";
-
     /// Removes the changes of the services named in the first parameter that so many newer ones follow.
     CHANGES_TRIM_OF = "
         DELETE FROM changes WHERE seq IN (
