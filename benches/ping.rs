@@ -33,6 +33,8 @@ const ROUNDS: usize = 3;
 /// More services than that are not pinged into being.
 const SERVICES_MADE_MAX: usize = 10_000;
 const ROUND: Duration = Duration::from_secs(2);
+/// The same for deletes, as what they delete is made anew again and again.
+const ROUND_OF_DELETES: Duration = Duration::from_millis(500);
 /// How long the bare disk is asked in each round.
 const BARE_ROUND: Duration = Duration::from_millis(500);
 /// Connections that make services outside of the measured time.
@@ -206,10 +208,11 @@ fn round_of(row: &Measured, server: &Server, options: &Options) -> Outcome {
 fn round_of_deletes(connections: usize, server: &Server, options: &Options) -> Outcome {
     let mut all = Outcome::default();
     let numbers = 0..doomed(options.services).max(connections);
-    while all.took < ROUND {
+    while all.took < ROUND_OF_DELETES {
         prepare(server.address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS));
         let requests = Requests::numbered(What::Delete("doomed"), &numbers, connections);
-        let (pass, rest) = measured(server, requests, options, ROUND.saturating_sub(all.took));
+        let (pass, rest) =
+            measured(server, requests, options, ROUND_OF_DELETES.saturating_sub(all.took));
         prepare(server.address, rest);
         all.add(pass);
     }

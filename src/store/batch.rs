@@ -209,11 +209,13 @@ impl<'a> Batch<'a> {
         let (newest, version): (Option<i64>, i64) = (packed.try_get(1)?, packed.try_get(2)?);
         // Hands may have added rows.
         batch.archive.newest = batch.archive.newest.max(newest.unwrap_or(0));
-        batch.newest = packed.try_get::<Option<i64>, _>(3)?.or(Some(0));
         if memory.is_before(version) {
             // What others' triggers change is not known here.
             memory.begin(version, has_no_trigger_but_ours(connection).await?);
             batch.archive.doubt();
+        }
+        if memory.is_trusted() {
+            batch.newest = packed.try_get::<Option<i64>, _>(3)?.or(Some(0));
         }
         batch.take_services(connection, &packed, names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
@@ -326,6 +328,7 @@ impl<'a> Batch<'a> {
                     return Err(StoreError::Unreadable);
                 }
                 warn!(?service, %reason, "a stored row could not be read; its ping replaces it");
+                self.archive.doubt();
                 None
             }
         };
@@ -408,7 +411,10 @@ impl<'a> Batch<'a> {
             Now::Known(service) => Some(service.as_ref()),
             Now::Absent => None,
             // What is declared as a whole needs nothing of what hands have spoilt.
-            Now::Unreadable(_) if is_whole => None,
+            Now::Unreadable(_) if is_whole => {
+                self.archive.doubt();
+                None
+            }
             Now::Unreadable(_) => return Err(StoreError::Unreadable),
         };
         let is_new = matches!(slot.now, Now::Absent);
@@ -456,7 +462,9 @@ impl<'a> Batch<'a> {
                 None
             }
         };
-        // Hands may have deleted the row alone; whatever else there is of it goes now.
+        // Hands may have deleted the row alone; whatever else there is of it goes now. Of its history that is what hangs
+        // together; where something was too much already, and has gone in between, the rest is found in passing.
+        self.archive.doubt();
         slot.forget = true;
         slot.stored = false;
         slot.id = None;

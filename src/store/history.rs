@@ -2,9 +2,9 @@
 //!
 //! Rows are appended and never moved, so a batch of pings dirties the end of one table and not a page for each service;
 //! each row names its service's row before it. What is more than is kept goes in passing: a cursor walks through the
-//! table, two rows for each signal whose service has more than are kept, and removes what enough younger rows of its
-//! service follow. Where there may be more than those signals tell, after a start and after edits by hand, every signal
-//! counts until all of the table was walked through.
+//! table, twice as fast as it grows, and removes what enough younger rows of its service follow. It rests once it has
+//! passed every row since there may last have been any that are too much: since a start, an edit by hand, a deletion, or a
+//! signal of a service that has as many as are kept.
 
 use std::collections::HashSet;
 
@@ -112,12 +112,12 @@ impl Archive {
         signals: usize,
         rules: &Rules,
     ) -> Result<(), sqlx::Error> {
-        let is_one_too_much = |entry: &&Entry<'_>| entry.before.signals >= rules.history;
-        let counted = match self.ends_owed {
-            0 => entries.iter().filter(is_one_too_much).count(),
-            _ => signals,
-        };
-        self.owed += 2 * counted;
+        if entries.iter().any(|entry| entry.before.signals >= rules.history) {
+            self.doubt();
+        }
+        if self.ends_owed > 0 {
+            self.owed += 2 * signals;
+        }
         script.rows(&sql::of_rows::PINGS_STORE, entries, |script, entry| entry.bind(script))?;
         let logs: Vec<Value> = entries.iter().filter_map(Entry::log).collect();
         let logged = entries.iter().filter_map(|entry| entry.ping.log.as_ref());

@@ -65,6 +65,11 @@ impl Memory {
         self.has_counted = false;
     }
 
+    /// Whether nothing but the program's own statements changes rows along with them.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
     /// Whether it is certain how many services there are.
     pub(super) fn has_counted(&self) -> bool {
         self.has_counted && self.is_trusted

@@ -77,6 +77,44 @@ async fn under_a_steady_load_no_more_is_kept_than_about_twice_the_bound() {
 }
 
 #[tokio::test]
+async fn services_that_come_and_go_keep_nobody_from_what_is_too_much_of_others() {
+    let house = House::with(Rules { history: 10, ..rules() }).await;
+    for step in 0..300 {
+        house.clock.set(TEN + step);
+        let stay = (0..5).map(|service| format!("name=stays-{service}&frequency=1h"));
+        let come = (0..15).map(|number| format!("name=comes-{step}-{number}&frequency=1h"));
+        house.ping_all(stay.chain(come)).await;
+        for number in (0..15).filter(|_| step >= 5) {
+            let gone = format!("/ping/comes-{}-{number}", step - 5);
+            assert_eq!(house.send("DELETE", &gone).await.status, 200);
+        }
+    }
+    let rows = house.count("SELECT count(*) FROM pings").await;
+    assert!((125..500).contains(&rows), "{rows} rows are kept of what 125 would be");
+}
+
+#[tokio::test]
+async fn what_was_too_much_of_a_deleted_service_goes_with_the_pings_of_others() {
+    let house = House::with(Rules { history: 10, ..rules() }).await;
+    // Some more often than others, so that of some what is younger goes first.
+    for round in 0..200 {
+        house.clock.set(TEN + round);
+        let busy = (0..30).filter(|service| round % (service + 1) == 0);
+        house.ping_all(busy.map(|service| format!("name=busy-{service}&frequency=1h"))).await;
+    }
+    for service in 0..30 {
+        assert_eq!(house.send("DELETE", &format!("/ping/busy-{service}")).await.status, 200);
+    }
+    assert!(house.count("SELECT count(*) FROM pings").await > 0, "nothing is left to be found");
+    for round in 0..8 {
+        house.ping_all((0..100).map(|number| format!("name=quiet-{number}&frequency=1h"))).await;
+        house.clock.set(TEN + 100 + round);
+    }
+    assert_eq!(house.count("SELECT count(*) FROM pings WHERE service LIKE 'busy%'").await, 0);
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 800);
+}
+
+#[tokio::test]
 async fn a_row_that_hands_append_is_in_nobodys_way() {
     let house = House::new().await;
     house.ping("name=a&frequency=1h").await;

@@ -93,7 +93,7 @@ impl Batch<'_> {
     }
 
     /// Gives the services that are new their rows, as SQLite would: so they are known from now on. Where hands have given
-    /// one the last number there is, SQLite looks for a free one.
+    /// one the last number there is, SQLite looks for a free one; those are stored behind the others, as this is their order.
     fn number_services(&mut self) {
         for slot in self.slots.values_mut() {
             if slot.changed && !slot.stored && matches!(slot.now, Now::Known(_)) {
