@@ -115,6 +115,25 @@ async fn what_was_too_much_of_a_deleted_service_goes_with_the_pings_of_others() 
 }
 
 #[tokio::test]
+async fn a_history_that_hands_have_torn_goes_with_its_service() {
+    let house = House::new().await;
+    for _ in 0..5 {
+        house.ping("name=torn&frequency=1h").await;
+    }
+    house.edit("DELETE FROM pings WHERE service = 'torn' AND number = 3").await;
+    let others = |round: i64| (0..100).map(move |n| format!("name=job-{round}-{n}&frequency=1h"));
+    for round in 0..5 {
+        house.ping_all(others(round)).await;
+    }
+    assert_eq!(house.send("DELETE", "/ping/torn").await.status, 200);
+    for round in 5..15 {
+        house.ping_all(others(round)).await;
+    }
+    assert_eq!(house.count("SELECT count(*) FROM pings WHERE service = 'torn'").await, 0);
+    assert_eq!(house.count("SELECT count(*) FROM pings").await, 1500);
+}
+
+#[tokio::test]
 async fn a_row_that_hands_append_is_in_nobodys_way() {
     let house = House::new().await;
     house.ping("name=a&frequency=1h").await;
