@@ -127,10 +127,11 @@ pub const BUSY_MS_MAX: u64 = 5000;
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
 /// Services of which the writer remembers the rows, some 500 bytes each.
-pub const SERVICES_REMEMBERED_MAX: usize = 16_000;
+pub const SERVICES_REMEMBERED_MAX: usize = 32_000;
 
-/// What the connection that writes keeps of the database in memory: at a million services most of what a ping reads.
-pub const WRITER_CACHE_KB_MAX: u32 = 48 * 1024;
+/// What the connection that writes keeps of the database in memory. The system keeps the rest, and SQLite looks through all
+/// of its own with most commits to a large file, so more makes pings slower.
+pub const WRITER_CACHE_KB_MAX: u32 = 8 * 1024;
 
 /// The same of each connection that reads.
 pub const READER_CACHE_KB_MAX: u32 = 2000;

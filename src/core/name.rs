@@ -35,15 +35,15 @@ impl Name {
     ///
     /// # Errors
     /// [`NameError`], which says what would be right.
-    pub fn parse(text: impl Into<String>) -> Result<Self, NameError> {
-        let text = text.into();
-        if text.is_empty() {
+    pub fn parse(text: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, NameError> {
+        let name = text.as_ref();
+        if name.is_empty() {
             return Err(NameError::Empty);
         }
-        if text.len() > NAME_BYTES_MAX {
-            return Err(NameError::TooLong { bytes: text.len() });
+        if name.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong { bytes: name.len() });
         }
-        if text.chars().any(char::is_control) {
+        if name.chars().any(char::is_control) {
             return Err(NameError::ControlCharacter);
         }
         Ok(Self(text.into()))
@@ -52,6 +52,11 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same text, to be kept by somebody else too.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -237,7 +237,7 @@ fn zone_name(second: i64, zone: &TimeZone) -> String {
 }
 
 /// Stored seconds are checked against the year 9999; what is beyond is shown as its end rather than not at all.
-fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second.min(Timestamp::MAX.as_second())).unwrap_or(Timestamp::MIN)
 }
 

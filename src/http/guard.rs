@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -31,6 +31,8 @@ const PROXY_HEADERS: [&str; 9] = [
     "true-client-ip",
 ];
 
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Lets a request through to a route that asks for `access`, with its [`Caller`] as an extension, or says why not.
 pub(super) async fn admit(
     State((api, access)): State<(Api, Access)>,
@@ -48,8 +50,8 @@ pub(super) async fn admit(
 }
 
 async fn admitted(api: &Api, access: Access, mut request: Request, next: Next) -> Response {
-    let was_replayed = primary::was_replayed(request.headers());
     let guard = api.0.store.guard();
+    let was_replayed = primary::was_replayed(guard, request.headers());
     let mut admitted = caller(api, access, request.headers(), request.uri(), request.extensions());
     if access.writes && admitted.is_ok() {
         admitted = primary::permit(guard, was_replayed).await.and(admitted);
@@ -77,8 +79,8 @@ async fn admit_to_page(api: &Api, access: Access, mut request: Request, next: Ne
     let wants_html = pages::wants_html(request.headers());
     let is_https = session::is_https(api.0.pages.outlook.base_url.as_ref(), request.headers());
     let (asks, path) = (request.method() == Method::GET, request.uri().to_string());
-    let was_replayed = primary::was_replayed(request.headers());
     let guard = api.0.store.guard();
+    let was_replayed = primary::was_replayed(guard, request.headers());
     let mut admitted = visitor(api, access, &request);
     if access.writes && admitted.is_ok() {
         admitted = primary::permit(guard, was_replayed).await.and(admitted);
@@ -210,7 +212,7 @@ pub(super) fn refuse_proxied(headers: &HeaderMap, uri: &Uri) -> Result<(), Probl
 fn refuse_strangers_pages(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     // A neighbour under the same domain, or at another port, is a stranger too.
     let strange = ["cross-site", "same-site"];
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    let site = headers.get(&SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
     if let Some(site) = site.filter(|site| strange.contains(site)) {
         return Err(Problem::Forbidden(format!(
             "a page of another site may not do this (Sec-Fetch-Site: {site})"

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use super::ping::no_store;
+use super::answer::no_store;
 use crate::core::limits::METRICS_SERVICES_MAX;
 use crate::metrics::{Format, Seen};
 

@@ -1,6 +1,7 @@
 //! The HTTP edge: one file a resource. Handlers parse, ask the store, and answer; they decide nothing.
 
 mod alerts;
+mod answer;
 mod badge;
 mod body;
 mod caller;

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{Extensions, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::Extensions;
+use axum::response::Response;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer::{AsText, json};
 use super::caller::{Caller, Peer};
 use super::openapi::words;
 use super::problem::{Problem, shown};
@@ -36,7 +38,7 @@ pub(super) struct Pinged<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::duration, required = false)]
-    frequency: Option<String>,
+    frequency: Option<AsText<Frequency>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cron: Option<&'a str>,
@@ -44,11 +46,11 @@ pub(super) struct Pinged<'a> {
     #[schema(nullable = false)]
     tz: Option<&'a str>,
     #[schema(schema_with = words::duration)]
-    grace: String,
+    grace: AsText<Grace>,
     #[schema(schema_with = words::optional_time, required = true)]
-    last_ping: Option<String>,
+    last_ping: Option<AsText<Timestamp>>,
     #[schema(schema_with = words::optional_time, required = true)]
-    deadline: Option<String>,
+    deadline: Option<AsText<Timestamp>>,
 }
 
 /// What is answered when a service is forgotten.
@@ -121,15 +123,15 @@ pub(super) async fn remove(State(api): State<Api>, request: Request) -> Result<R
     forget(&api, name, request).await
 }
 
-async fn store(api: &Api, ping: Ping, request: Request) -> Result<Response, Problem> {
-    let origin = origin_of(request.extensions());
-    let ping = Ping { origin, log: body::log(request.into_body()).await?, ..ping };
+async fn store(api: &Api, mut ping: Box<Ping>, request: Request) -> Result<Response, Problem> {
+    ping.origin = origin_of(request.extensions());
+    ping.log = body::log(request.into_body()).await?;
     let (now, name, timestamp) = (ping.received_at, ping.name.clone(), ping.timestamp);
     let service = api.0.store.ping(ping).await.map_err(|error| match error {
         StoreError::Refused(refusal) => refused(refusal, &name, timestamp, now),
         error => Problem::of_store(&error, name.as_str()),
     })?;
-    Ok(no_store(pinged(&service, api.0.clock.now()).into_response()))
+    Ok(json(&pinged(&service, api.0.clock.now())))
 }
 
 /// Where a request came from.
@@ -155,29 +157,24 @@ pub(super) async fn forget(api: &Api, name: Name, request: Request) -> Result<Re
         .await
         .map_err(|error| Problem::of_store(&error, name.as_str()))?;
     let forgotten = Forgotten { name: name.as_str(), deleted: true };
-    Ok(no_store(axum::Json(forgotten).into_response()))
+    Ok(json(&forgotten))
 }
 
-fn pinged(service: &Service, now: i64) -> axum::Json<Pinged<'_>> {
-    axum::Json(Pinged {
+fn pinged(service: &Service, now: i64) -> Pinged<'_> {
+    Pinged {
         name: service.name.as_str(),
         status: service.status(now).as_str(),
-        frequency: service.schedule.frequency().map(|frequency| frequency.to_string()),
+        frequency: service.schedule.frequency().map(AsText),
         cron: service.schedule.cron().map(|cron| cron.pattern.as_str()),
         tz: service.schedule.cron().map(|cron| cron.zone.as_str()),
-        grace: service.grace.to_string(),
-        last_ping: service.last_ping.map(text::rfc3339),
-        deadline: service.deadline.map(text::rfc3339),
-    })
-}
-
-pub(super) fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+        grace: AsText(service.grace),
+        last_ping: service.last_ping.map(text::at).map(AsText),
+        deadline: service.deadline.map(text::at).map(AsText),
+    }
 }
 
 fn name_in_query(query: &Query<'_>) -> Result<Name, Problem> {
-    let text = query.get("name")?;
+    let text = query.value("name")?;
     let text = text.ok_or_else(|| {
         Problem::BadRequest("name is missing: say who ran, as in name=daily_digest".to_owned())
     })?;
@@ -196,9 +193,9 @@ fn wrong(parameter: &str, text: &str, what: &dyn std::fmt::Display) -> Problem {
 fn parameter<T, E: std::fmt::Display>(
     query: &Query<'_>,
     parameter: &str,
-    read: impl Fn(&str) -> Result<T, E>,
+    read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
-    let text = query.get(parameter)?;
+    let text = query.value(parameter)?;
     text.map(|text| read(&text).map_err(|error| wrong(parameter, &text, &error))).transpose()
 }
 
@@ -208,7 +205,7 @@ fn described(
     name: Name,
     query: &Query<'_>,
     signal: Option<Signal>,
-) -> Result<Ping, Problem> {
+) -> Result<Box<Ping>, Problem> {
     let given = parameter(query, "signal", Signal::parse)?;
     if signal.is_some() && given.is_some() {
         return Err(Problem::BadRequest(
@@ -224,7 +221,7 @@ fn described(
     };
     check_terms(&terms)?;
     let received_ms = api.0.clock.now_ms();
-    Ok(Ping {
+    Ok(Box::new(Ping {
         signal: signal.or(given).unwrap_or_default(),
         run: parameter(query, "run", |text| RunId::parse(text))?,
         terms,
@@ -232,7 +229,7 @@ fn described(
         duration_ms: parameter(query, "duration_ms", duration_ms)?,
         received_ms,
         ..Ping::new(name, received_ms.div_euclid(1000))
-    })
+    }))
 }
 
 /// Refuses terms that contradict each other.

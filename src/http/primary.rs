@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 
 use super::problem::{NO_PRIMARY, NotPrimaryNow, Problem, shown};
@@ -11,9 +11,14 @@ use crate::core::limits::ROLE_SETTLE_MS_MAX;
 use crate::core::role::Role;
 use crate::store::Guard;
 
-/// Whether Fly's proxy has been sent away with this request before: once more would be a circle.
-pub(super) fn was_replayed(headers: &HeaderMap) -> bool {
-    headers.contains_key("fly-replay-src") || headers.contains_key("fly-replay-failed")
+/// What Fly's proxy adds to a request that it was sent away with.
+static REPLAY_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("fly-replay-src"), HeaderName::from_static("fly-replay-failed")];
+
+/// Whether Fly's proxy has been sent away with this request before: once more would be a circle. (Nobody is, from a machine
+/// without others.)
+pub(super) fn was_replayed(guard: &Guard, headers: &HeaderMap) -> bool {
+    guard.has_others() && REPLAY_HEADERS.iter().any(|name| headers.contains_key(name))
 }
 
 /// Lets a request that writes through on the primary. Where another machine is known to be that, it is sent there; else

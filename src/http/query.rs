@@ -19,13 +19,23 @@ impl<'a> Query<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decode_str(name).decode_utf8_lossy(), value)
+            let name = if name.contains('%') {
+                percent_decode_str(name).decode_utf8_lossy()
+            } else {
+                Cow::Borrowed(name)
+            };
+            (name, value)
         });
         Self { pairs: pairs.collect() }
     }
 
     /// The value of `name`; `None` where it is not given.
     pub(super) fn get(&self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(self.value(name)?.map(Cow::into_owned))
+    }
+
+    /// The same as it stands in the query, unless something is encoded.
+    pub(super) fn value(&self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let mut values =
             self.pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| *value);
         let Some(value) = values.next() else { return Ok(None) };
@@ -34,12 +44,12 @@ impl<'a> Query<'a> {
                 "{name} is given more than once: give it once"
             )));
         }
-        let spaced = if value.contains('+') {
-            Cow::Owned(value.replace('+', " "))
+        let text = if value.contains('+') {
+            decoded(&value.replace('+', " ")).map(|text| Cow::Owned(text.into_owned()))
         } else {
-            Cow::Borrowed(value)
+            decoded(value)
         };
-        decoded(&spaced).map(Some).ok_or_else(|| not_text(name, value))
+        text.map(Some).ok_or_else(|| not_text(name, value))
     }
 }
 
@@ -55,14 +65,17 @@ pub(super) fn name_before_last_segment(path: &str) -> Result<String, Problem> {
     last_segment(path.rsplit_once('/').map_or("", |(before, _)| before), "name")
 }
 
-fn decoded(text: &str) -> Option<String> {
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
     let has_bad_escape = text.split('%').skip(1).any(|after| {
         !after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
     if has_bad_escape {
         return None;
     }
-    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 fn not_text(name: &str, value: &str) -> Problem {

@@ -1,11 +1,10 @@
 //! `/api/v1/report`: how well services did in a month.
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::ping::no_store;
+use super::answer::json;
 use super::problem::{Problem, shown};
 use super::query::Query;
 use super::{Api, list};
@@ -44,7 +43,7 @@ pub(super) async fn report(State(api): State<Api>, request: Request) -> Result<R
         "away": away,
         "next_cursor": next,
     });
-    Ok(no_store(Json(body).into_response()))
+    Ok(json(&body))
 }
 
 fn gap(gap: &Gap) -> Value {

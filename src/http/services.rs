@@ -1,14 +1,14 @@
 //! `/api/v1/services`: what is known of services, and what their owners say of them.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::answer::json;
 use super::openapi::words;
-use super::ping::{forget, no_store, origin_of, refused};
+use super::ping::{forget, origin_of, refused};
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
 use super::{Api, body, list};
@@ -187,7 +187,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let shown: Vec<Shown<'_>> =
         services.iter().map(|service| Shown::new(service, None, now)).collect();
     let next = after.map(|ListAfter(name)| list::cursor_at(&name));
-    Ok(no_store(Json(ShownList { services: shown, next_cursor: next }).into_response()))
+    Ok(json(&ShownList { services: shown, next_cursor: next }))
 }
 
 /// `GET /api/v1/services/{name}`
@@ -240,7 +240,7 @@ pub(super) async fn pings(State(api): State<Api>, request: Request) -> Result<Re
     let pings = recording.signals.iter().map(ShownSignal::new).collect();
     let next =
         recording.next.map(|next| list::cursor_at(&format!("{}.{}", next.newest, next.signals)));
-    Ok(no_store(Json(ShownHistory { pings, next_cursor: next }).into_response()))
+    Ok(json(&ShownHistory { pings, next_cursor: next }))
 }
 
 async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
@@ -283,7 +283,9 @@ fn answer(
     api: &Api,
 ) -> Response {
     let shown = Shown::new(service, aliases, api.0.clock.now());
-    no_store((status, Json(shown)).into_response())
+    let mut response = json(&shown);
+    *response.status_mut() = status;
+    response
 }
 
 pub(super) async fn known(api: &Api, name: &Name) -> Result<Known, Problem> {

@@ -1,11 +1,10 @@
 //! `/api/v1/services/{name}/why`: why an alert came, or did not, in sentences and in the facts behind them.
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::ping::no_store;
+use super::answer::json;
 use super::problem::{Problem, shown};
 use super::query::Query;
 use super::{Api, list, services};
@@ -36,7 +35,7 @@ pub(super) async fn why(State(api): State<Api>, request: Request) -> Result<Resp
     }
     let setting = Setting { routes: parts.store.routes(), zone: &parts.zone };
     let said = why::sentences(&facts, &setting);
-    Ok(no_store(Json(answer(&facts, &said)).into_response()))
+    Ok(json(&answer(&facts, &said)))
 }
 
 fn answer(facts: &Facts, said: &[String]) -> Value {

@@ -47,6 +47,10 @@ impl Guard {
 
     /// Waits until the role is one that is `wanted`, but not longer than `within`; what it is then.
     pub async fn settled(&self, wanted: impl Fn(&Role) -> bool, within: Duration) -> Role {
+        let role = self.role();
+        if wanted(&role) {
+            return role;
+        }
         let mut standing = self.standing.clone();
         let is_settled = |standing: &Standing| wanted(&standing.role(self.clock.now()));
         if tokio::time::timeout(within, standing.wait_for(is_settled))

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::script::Script;
+use super::sql::of_rows::{PINGS_STORE, PINGS_STORE_PLAIN};
 use super::{Rules, record, sql};
 use crate::core::limits::{LOG_ROW_BYTES, LOGS_TRIM_ROWS_MAX, TRIM_AFTER_ROWS, TRIM_ROWS_MAX};
 use crate::core::name::Name;
 use crate::core::ping::Ping;
 use crate::core::service::History;
-use crate::core::signal::RunId;
+use crate::core::signal::{RunId, Signal};
 
 /// How often the cursor comes to the end of the table until it has certainly passed every row.
 const ENDS_OF_A_WHOLE_WALK: u8 = 2;
@@ -53,11 +54,30 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// Whether it is a success that says nothing else, and that no key was asked for.
+    fn is_plain(&self) -> bool {
+        let ping = self.ping;
+        ping.signal == Signal::Success && ping.run.is_none() && ping.origin.key.is_none()
+    }
+
+    fn bind_plain(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+        script
+            .bind(self.id)?
+            .bind(self.service.shared())?
+            .bind(self.before.signals + 1)?
+            .bind(self.before.newest)?
+            .bind(self.at)?
+            .bind(self.ping.received_at)?
+            .bind(self.duration_ms)?
+            .bind(self.ping.origin.address.clone())?;
+        Ok(())
+    }
+
     fn bind(&self, script: &mut Script) -> Result<(), sqlx::Error> {
         let ping = self.ping;
         script
             .bind(self.id)?
-            .bind(self.service.as_str())?
+            .bind(self.service.shared())?
             .bind(self.before.signals + 1)?
             .bind(self.before.newest)?
             .bind(self.at)?
@@ -66,7 +86,7 @@ impl Entry<'_> {
             .bind(ping.signal.exit_status())?
             .bind(self.duration_ms)?
             .bind(ping.run.as_ref().map(RunId::as_str))?
-            .bind(ping.origin.address.as_deref())?
+            .bind(ping.origin.address.clone())?
             .bind(ping.origin.key.as_deref())?;
         Ok(())
     }
@@ -118,7 +138,11 @@ impl Archive {
         if self.ends_owed > 0 {
             self.owed += 2 * signals;
         }
-        script.rows(&sql::of_rows::PINGS_STORE, entries, |script, entry| entry.bind(script))?;
+        if entries.iter().all(Entry::is_plain) {
+            script.rows(&PINGS_STORE_PLAIN, entries, |script, entry| entry.bind_plain(script))?;
+        } else {
+            script.rows(&PINGS_STORE, entries, |script, entry| entry.bind(script))?;
+        }
         let logs: Vec<Value> = entries.iter().filter_map(Entry::log).collect();
         let logged = entries.iter().filter_map(|entry| entry.ping.log.as_ref());
         self.log_bytes += logged.map(|log| bytes_of(log)).sum::<i64>();

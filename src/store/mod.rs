@@ -251,7 +251,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
-    pub async fn ping(&self, ping: Ping) -> Result<Arc<Service>, StoreError> {
+    pub async fn ping(&self, ping: impl Into<Box<Ping>>) -> Result<Arc<Service>, StoreError> {
         self.ping_or_make(ping).await.map(|done| done.service)
     }
 
@@ -259,8 +259,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
-    pub async fn ping_or_make(&self, ping: Ping) -> Result<Steered, StoreError> {
-        let (signal, ping) = (ping.signal, Box::new(ping));
+    pub async fn ping_or_make(&self, ping: impl Into<Box<Ping>>) -> Result<Steered, StoreError> {
+        let ping: Box<Ping> = ping.into();
+        let signal = ping.signal;
         let asked = self.ask(|reply| Command::Ping { ping, reply }).await;
         if asked == Err(StoreError::Overloaded) {
             self.metrics.pings(signal, PingOutcome::Unavailable, 1);

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio_stream::StreamExt as _;
 
-use super::sql::of_rows::{OfRows, STATEMENT_ROWS, STATEMENT_ROWS_MAX};
+use super::sql::of_rows::{OfRows, STATEMENT_ROWS_MAX};
 
 /// A transaction's first statement. A read that turns into a write inside a deferred transaction would fail at once.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -82,9 +82,8 @@ impl Script {
         mut bind: impl FnMut(&mut Self, &T) -> Result<(), sqlx::Error>,
     ) -> Result<(), sqlx::Error> {
         for rows in rows.chunks(STATEMENT_ROWS_MAX) {
-            let places = STATEMENT_ROWS.into_iter().find(|places| *places >= rows.len());
-            let places = places.unwrap_or(rows.len());
-            self.add(&statement.text(places));
+            let (text, places) = statement.text(rows.len());
+            self.add(text);
             self.arguments.reserve(statement.columns * places, 0);
             for row in rows {
                 bind(self, row)?;

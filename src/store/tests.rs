@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::memory::Memory;
 use super::sql::of_rows::{
-    CHANGES_STORE, PINGS_STORE, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
+    CHANGES_STORE, PINGS_STORE, PINGS_STORE_PLAIN, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
 };
 use super::start::has_no_trigger_but_ours;
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
@@ -63,13 +63,14 @@ fn ping(name: &str, frequency: i64) -> Ping {
 /// Every text by its name.
 fn texts() -> Vec<(&'static str, String)> {
     let of_rows = [
-        ("SERVICES_PINGED", SERVICES_PINGED),
-        ("SERVICES_TOLD", SERVICES_TOLD),
-        ("PINGS_STORE", PINGS_STORE),
-        ("CHANGES_STORE", CHANGES_STORE),
+        ("SERVICES_PINGED", &SERVICES_PINGED),
+        ("SERVICES_TOLD", &SERVICES_TOLD),
+        ("PINGS_STORE_PLAIN", &PINGS_STORE_PLAIN),
+        ("PINGS_STORE", &PINGS_STORE),
+        ("CHANGES_STORE", &CHANGES_STORE),
     ];
     let of_rows = of_rows.iter().flat_map(|(name, statement)| {
-        STATEMENT_ROWS.into_iter().map(|rows| (*name, statement.text(rows)))
+        STATEMENT_ROWS.into_iter().map(|rows| (*name, statement.text(rows).0.to_owned()))
     });
     let all = [sql::ALL, sql::alerts::ALL, sql::forget::ALL, sql::record::ALL, sql::pages::ALL];
     all.into_iter()

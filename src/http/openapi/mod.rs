@@ -24,7 +24,8 @@ use utoipa::openapi::{
     OpenApi, OpenApiBuilder, Paths, Ref, RefOr, ResponseBuilder,
 };
 
-use super::ping::{Forgotten, Pinged, no_store};
+use super::answer::no_store;
+use super::ping::{Forgotten, Pinged};
 use super::problem::ProblemBody;
 use super::routes::{self, Access, Route};
 use super::{Api, alerts, health, services};

@@ -3,6 +3,8 @@
 //! A batch that fails is undone as a whole, so these say `OR ROLLBACK`: to be undone alone, a statement of many rows keeps
 //! a copy of every page that it changes.
 
+use std::sync::OnceLock;
+
 /// Rows of a statement: what comes is cut into pieces of these sizes.
 pub(in crate::store) const STATEMENT_ROWS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
@@ -15,24 +17,36 @@ pub(in crate::store) struct OfRows {
     /// How many columns each row has.
     pub(in crate::store) columns: usize,
     tail: &'static str,
+    /// The texts that were asked for, by their numbers of rows.
+    texts: [OnceLock<String>; STATEMENT_ROWS.len()],
 }
 
 impl OfRows {
-    /// The text for so many rows.
-    pub(in crate::store) fn text(&self, rows: usize) -> String {
-        let row = format!("({})", ["?"].repeat(self.columns).join(","));
-        [self.head, &[row.as_str()].repeat(rows).join(","), self.tail].concat()
+    const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
+        Self { head, columns, tail, texts: [const { OnceLock::new() }; STATEMENT_ROWS.len()] }
+    }
+
+    /// The text for at least so many rows, up to [`STATEMENT_ROWS_MAX`], and for how many it is.
+    pub(in crate::store) fn text(&self, rows: usize) -> (&str, usize) {
+        let place = STATEMENT_ROWS.iter().position(|places| *places >= rows);
+        let place = place.unwrap_or(STATEMENT_ROWS.len() - 1);
+        let places = STATEMENT_ROWS[place];
+        let text = self.texts[place].get_or_init(|| {
+            let row = format!("({})", ["?"].repeat(self.columns).join(","));
+            [self.head, &[row.as_str()].repeat(places).join(","), self.tail].concat()
+        });
+        (text, places)
     }
 }
 
 /// Stores of services by their ids what a ping changes each time: (id, last ping, last success, last duration, expected,
 /// deadline, signals, newest ping).
-pub(in crate::store) const SERVICES_PINGED: OfRows = OfRows {
-    head: "
+pub(in crate::store) static SERVICES_PINGED: OfRows = OfRows::new(
+    "
         WITH pinged (id, last_ping, last_success, last_duration_ms, expected, deadline, signals, newest_ping)
         AS (VALUES ",
-    columns: 8,
-    tail: ")
+    8,
+    ")
         UPDATE OR ROLLBACK services SET
             last_ping = pinged.last_ping,
             last_success = pinged.last_success,
@@ -43,15 +57,15 @@ pub(in crate::store) const SERVICES_PINGED: OfRows = OfRows {
             newest_ping = pinged.newest_ping
         FROM pinged
         WHERE services.id = pinged.id",
-};
+);
 
 /// Stores of services by their ids what a sweep changes: (id, alerted, failed, outage's beginning, last told of).
-pub(in crate::store) const SERVICES_TOLD: OfRows = OfRows {
-    head: "
+pub(in crate::store) static SERVICES_TOLD: OfRows = OfRows::new(
+    "
         WITH told (id, alerted, failed, outage_since, reminded_at)
         AS (VALUES ",
-    columns: 5,
-    tail: ")
+    5,
+    ")
         UPDATE OR ROLLBACK services SET
             alerted = told.alerted,
             failed = told.failed,
@@ -59,23 +73,36 @@ pub(in crate::store) const SERVICES_TOLD: OfRows = OfRows {
             reminded_at = told.reminded_at
         FROM told
         WHERE services.id = told.id",
-};
+);
+
+/// Appends rows to the history, of successes that say nothing else and that no key was asked for: nearly all there are. (id,
+/// service, number, previous, at, received at, duration, address)
+pub(in crate::store) static PINGS_STORE_PLAIN: OfRows = OfRows::new(
+    "
+        INSERT OR ROLLBACK INTO pings (
+            id, service, number, previous, at, received_at, duration_ms, address, signal
+        )
+        SELECT *, 'success' FROM (VALUES ",
+    8,
+    ")
+        WHERE column1 IS NOT NULL",
+);
 
 /// Appends rows to the history.
-pub(in crate::store) const PINGS_STORE: OfRows = OfRows {
-    head: "
+pub(in crate::store) static PINGS_STORE: OfRows = OfRows::new(
+    "
         INSERT OR ROLLBACK INTO pings (
             id, service, number, previous, at, received_at, signal, exit_status, duration_ms, run, address, key
         )
         SELECT * FROM (VALUES ",
-    columns: 12,
-    tail: ")
+    12,
+    ")
         WHERE column1 IS NOT NULL",
-};
+);
 
 /// Appends changes: (service, which of its changes it is among these, and the other columns in their order).
-pub(in crate::store) const CHANGES_STORE: OfRows = OfRows {
-    head: "
+pub(in crate::store) static CHANGES_STORE: OfRows = OfRows::new(
+    "
         INSERT OR ROLLBACK INTO changes (
             service, number, at, what, by_ping, key, signals, was_frequency, was_cron, was_tz, was_grace,
             was_max_runtime, frequency, cron, tz, grace, max_runtime, paused, expected, deadline
@@ -86,7 +113,7 @@ pub(in crate::store) const CHANGES_STORE: OfRows = OfRows {
             column3, column4, column5, column6, column7, column8, column9, column10, column11, column12, column13,
             column14, column15, column16, column17, column18, column19, column20
         FROM (VALUES ",
-    columns: 20,
-    tail: ")
+    20,
+    ")
         WHERE column1 IS NOT NULL",
-};
+);
