@@ -18,7 +18,7 @@ pub(super) use write::execute;
 
 use super::command::Command;
 use super::history::{Archive, Entry, Mark};
-use super::memory::Memory;
+use super::memory::{Memory, Remembered};
 use super::raise::{Raised, To};
 use super::rows::{self, Unreadable};
 use super::script::Script;
@@ -97,6 +97,8 @@ struct Slot {
     stored: bool,
     /// Whether what was stored is to be forgotten first.
     forget: bool,
+    /// Whether it is certain that no alert names it.
+    is_untold: bool,
     changed: bool,
 }
 
@@ -162,9 +164,9 @@ impl<'a> Batch<'a> {
         batch.opening = Script::that_begins();
         batch.opening.add(sql::UNCHANGED).bind(version)?;
         for name in run.iter().filter_map(Command::service) {
-            if let Some((id, service)) = memory.take(name) {
+            if let Some(Remembered { id, service, is_untold }) = memory.take(name) {
                 let now = Now::Known(service);
-                let slot = Slot { now, id: Some(id), stored: true, ..Slot::default() };
+                let slot = Slot { now, id: Some(id), stored: true, is_untold, ..Slot::default() };
                 batch.slots.insert(name.clone(), slot);
             }
         }
@@ -178,7 +180,10 @@ impl<'a> Batch<'a> {
         }
         for (name, slot) in self.slots {
             match (slot.now, slot.id) {
-                (Now::Known(service), Some(id)) => memory.keep(name, id, service),
+                (Now::Known(service), Some(id)) => {
+                    let is_untold = slot.is_untold;
+                    memory.keep(name, Remembered { id, service, is_untold });
+                }
                 _ => memory.forget(&name),
             }
         }
@@ -203,8 +208,11 @@ impl<'a> Batch<'a> {
         let names = names.chain(run.iter().flat_map(Command::aliases));
         batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
         let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
-        let names = json!(names).to_string();
-        script.add(sql::SERVICES_PACKED).bind(names.as_str())?.bind(names.as_str())?;
+        let names: Arc<str> = json!(names).to_string().into();
+        script.add(sql::SERVICES_PACKED);
+        for _ in 0..3 {
+            script.bind(Arc::clone(&names))?;
+        }
         let packed = script.fetch_one(connection).await?;
         let (newest, version): (Option<i64>, i64) = (packed.try_get(1)?, packed.try_get(2)?);
         // Hands may have added rows.
@@ -216,8 +224,9 @@ impl<'a> Batch<'a> {
         }
         if memory.is_trusted() {
             batch.newest = packed.try_get::<Option<i64>, _>(3)?.or(Some(0));
+            batch.take_untold(&packed)?;
         }
-        batch.take_services(connection, &packed, names).await?;
+        batch.take_services(connection, &packed, &names).await?;
         // A name without a service may be an alias, and so may be that of a service that is deleted here.
         let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));
         let strange = asked
@@ -242,7 +251,7 @@ impl<'a> Batch<'a> {
         &mut self,
         connection: &mut SqliteConnection,
         packed: &SqliteRow,
-        names: String,
+        names: &str,
     ) -> Result<(), sqlx::Error> {
         let Some(found) = rows::unpacked(packed.try_get(0)?) else {
             return self.read_services(connection, names).await;
@@ -257,11 +266,23 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Takes which of the names no alert names from what `SERVICES_PACKED` gave.
+    fn take_untold(&mut self, packed: &SqliteRow) -> Result<(), sqlx::Error> {
+        // What hands have put into one, and JSON cannot carry, is any name's.
+        let Ok(told) = serde_json::from_slice::<HashSet<String>>(packed.try_get(5)?) else {
+            return Ok(());
+        };
+        for (name, slot) in &mut self.slots {
+            slot.is_untold = !told.contains(name.as_str());
+        }
+        Ok(())
+    }
+
     /// Reads the services `names`, row by row.
     async fn read_services(
         &mut self,
         connection: &mut SqliteConnection,
-        names: String,
+        names: &str,
     ) -> Result<(), sqlx::Error> {
         let found = sqlx::query(sql::SERVICES_BY_NAME).bind(names);
         for row in found.fetch_all(connection).await? {
@@ -374,6 +395,7 @@ impl<'a> Batch<'a> {
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         let service = Arc::new(service);
         slot.becomes(Arc::clone(&service));
+        slot.is_untold &= alert.is_none();
         self.services += i64::from(is_new);
         self.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
         if is_new {
@@ -435,6 +457,7 @@ impl<'a> Batch<'a> {
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         let service = Arc::new(change.service);
         slot.becomes(Arc::clone(&service));
+        slot.is_untold &= change.alert.is_none();
         self.services += i64::from(is_new);
         // Whoever is told of its outage yet is told of its end, too: what is on its way stays so.
         self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
@@ -469,6 +492,7 @@ impl<'a> Batch<'a> {
         slot.stored = false;
         slot.id = None;
         slot.now = Now::Absent;
+        slot.is_untold &= closing.is_none();
         slot.changed = false;
         self.services -= 1;
         self.entries.retain(|entry| entry.service != *name);

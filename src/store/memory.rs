@@ -13,7 +13,7 @@ use crate::core::limits::SERVICES_REMEMBERED_MAX;
 use crate::core::name::Name;
 use crate::core::service::Service;
 
-/// Services as they are in the file, each with its row.
+/// Services as they are in the file.
 #[derive(Default)]
 pub(super) struct Memory {
     /// SQLite's count of what others wrote, when these were read.
@@ -22,7 +22,16 @@ pub(super) struct Memory {
     is_trusted: bool,
     /// Whether the services were counted since others wrote, and how many there are is certain.
     has_counted: bool,
-    services: HashMap<Name, (i64, Arc<Service>)>,
+    services: HashMap<Name, Remembered>,
+}
+
+/// A service as it is in the file.
+pub(super) struct Remembered {
+    /// Its row.
+    pub(super) id: i64,
+    pub(super) service: Arc<Service>,
+    /// Whether it is certain that no alert names it.
+    pub(super) is_untold: bool,
 }
 
 impl Memory {
@@ -90,12 +99,12 @@ impl Memory {
     }
 
     /// Lends a service until it is [kept](Self::keep) again.
-    pub(super) fn take(&mut self, name: &Name) -> Option<(i64, Arc<Service>)> {
+    pub(super) fn take(&mut self, name: &Name) -> Option<Remembered> {
         self.services.remove(name)
     }
 
     /// Keeps a service as it is in the file now.
-    pub(super) fn keep(&mut self, name: Name, id: i64, service: Arc<Service>) {
+    pub(super) fn keep(&mut self, name: Name, service: Remembered) {
         if !self.is_trusted {
             return;
         }
@@ -104,6 +113,6 @@ impl Memory {
         if self.services.len() >= SERVICES_REMEMBERED_MAX && !self.services.contains_key(&name) {
             self.services.clear();
         }
-        self.services.insert(name, (id, service));
+        self.services.insert(name, service);
     }
 }

@@ -48,8 +48,8 @@ statements! {
 
     /// The same in one value: a JSON array of rows, of those names that are some service's. One row travels faster than
     /// many. And the newest row of the history, how often others wrote to the file, and the newest row of services. And
-    /// those names, bound again, that are aliases, each with its service: where there is no alias at all, not one is
-    /// looked for.
+    /// those names, bound again, that are aliases, each with its service, and, bound once more, those that alerts name:
+    /// where there is no alias or no alert at all, not one is looked for.
     SERVICES_PACKED = concat!("
         SELECT
             json_group_array(json_array(", service_columns!(), ")),
@@ -60,6 +60,11 @@ statements! {
                 SELECT json_group_array(json_array(a.alias, a.service))
                 FROM json_each(iif((SELECT min(alias) FROM aliases) IS NULL, '[]', ?)) AS wanted
                 CROSS JOIN aliases AS a ON a.alias = wanted.value
+            ),
+            (
+                SELECT json_group_array(wanted.value)
+                FROM json_each(iif((SELECT min(seq) FROM alerts) IS NULL, '[]', ?)) AS wanted
+                WHERE EXISTS (SELECT 1 FROM alerts AS a WHERE a.service = wanted.value)
             )
         FROM json_each(?) AS wanted
         CROSS JOIN services AS s ON s.name = wanted.value");

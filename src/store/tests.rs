@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::memory::Memory;
+use super::memory::{Memory, Remembered};
 use super::sql::of_rows::{
     CHANGES_STORE, PINGS_STORE, PINGS_STORE_PLAIN, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
 };
@@ -99,14 +99,15 @@ async fn no_more_services_are_remembered_than_may_be() {
     let named = |number: usize| Name::parse(format!("service {number}")).unwrap();
     let decision = crate::core::ping::ping(None, &ping("a", 600), Grace::ZERO, NOW);
     let service = Arc::new(decision.unwrap().change.service);
+    let remembered = || Remembered { id: 1, service: Arc::clone(&service), is_untold: true };
     let mut memory = Memory::default();
     memory.begin(1, true);
     for number in (0..SERVICES_REMEMBERED_MAX).chain([0]) {
-        memory.keep(named(number), 1, service.clone());
+        memory.keep(named(number), remembered());
     }
     assert!(memory.take(&named(1)).is_some(), "as many as may be");
     for number in 1..=SERVICES_REMEMBERED_MAX {
-        memory.keep(named(number), 1, service.clone());
+        memory.keep(named(number), remembered());
     }
     assert!(memory.take(&named(2)).is_none(), "one more");
     assert!(memory.take(&named(SERVICES_REMEMBERED_MAX)).is_some());

@@ -249,6 +249,45 @@ async fn deleting_a_service_forgets_its_undelivered_alerts_and_no_others() {
 }
 
 #[tokio::test]
+async fn alerts_are_forgotten_of_a_service_that_was_quiet_when_it_was_last_read() {
+    let receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&destination).await;
+    for name in ["failed", "mended", "well"] {
+        for _ in 0..2 {
+            house.ping(&format!("name={name}&frequency=10m")).await;
+        }
+    }
+    for name in ["failed", "mended"] {
+        house.ping(&format!("name={name}&frequency=10m&signal=fail")).await;
+    }
+    house.ping("name=mended&frequency=10m").await;
+    assert_eq!(
+        house.texts("SELECT service || ' ' || kind FROM alerts").await,
+        ["failed failed", "mended failed", "mended recovered"]
+    );
+    for name in ["failed", "mended", "well"] {
+        assert_eq!(house.send("DELETE", &format!("/ping/{name}")).await.status, 200);
+    }
+    assert_eq!(house.texts("SELECT service FROM alerts").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_left_undelivered_under_the_name_of_a_new_service_goes_with_it() {
+    let receiver = Receiver::start().await;
+    let destination = destination(&receiver.uri(), AlertFormat::Json);
+    let house = house_for(&destination).await;
+    house.ping("name=a&frequency=10m&signal=fail").await;
+    // By hand, so that its alert stays.
+    house.edit("DELETE FROM services").await;
+    for _ in 0..2 {
+        house.ping("name=a&frequency=10m").await;
+    }
+    assert_eq!(house.send("DELETE", "/ping/a").await.status, 200);
+    assert_eq!(house.texts("SELECT service FROM alerts").await, [""; 0]);
+}
+
+#[tokio::test]
 async fn an_alert_spoilt_by_hand_is_given_up_and_holds_up_no_other() {
     let (house, mut receiver, destination) = one_overdue(AlertFormat::Json).await;
     house.edit("UPDATE alerts SET frequency = -1").await;

@@ -41,7 +41,7 @@ impl Batch<'_> {
         let names: Vec<&str> = unread.iter().map(Name::as_str).collect();
         let names = json!(names).to_string();
         self.slots.extend(unread.into_iter().map(|name| (name, Slot::default())));
-        self.read_services(connection, names).await
+        self.read_services(connection, &names).await
     }
 
     /// The service that is meant: a name before an alias.

@@ -68,13 +68,17 @@ impl Batch<'_> {
 
     /// Has `script` forget the services that were deleted.
     fn forget(&self, script: &mut Script, flying: &Flying) -> Result<(), sqlx::Error> {
-        let forgotten: Vec<&str> = names(&self.slots, |slot| slot.forget);
-        if forgotten.is_empty() {
+        let forgotten = names(&self.slots, |slot| slot.forget);
+        for statement in sql::forget::FORGET {
+            script.array(statement, &forgotten)?;
+        }
+        let told = names(&self.slots, |slot| slot.forget && !slot.is_untold);
+        if told.is_empty() {
             return Ok(());
         }
-        let (forgotten, flying) = (json!(forgotten).to_string(), json!(flying).to_string());
-        for (statement, parameters) in sql::forget::FORGET {
-            script.add(statement).bind(forgotten.as_str())?;
+        let (told, flying) = (json!(told).to_string(), json!(flying).to_string());
+        for (statement, parameters) in sql::forget::FORGET_ALERTS {
+            script.add(statement).bind(told.as_str())?;
             for _ in 1..parameters {
                 script.bind(flying.as_str())?;
             }

@@ -25,15 +25,13 @@ macro_rules! of_the_forgotten {
     };
 }
 
-/// Forgets services and everything of theirs, in this order. The first parameter of each are the names; where there are
-/// more, they are the deliveries in flight, which stay.
-pub(in crate::store) const FORGET: [(&str, usize); 5] = [
-    (PINGS_FORGET, 1),
-    (SERVICES_FORGET, 1),
-    (DELIVERIES_CLOSE, 3),
-    (DELIVERIES_FORGET, 3),
-    (ALERTS_FORGET, 1),
-];
+/// Forgets services, in this order. The parameter of each are the names.
+pub(in crate::store) const FORGET: [&str; 2] = [PINGS_FORGET, SERVICES_FORGET];
+
+/// Forgets what was to be told of services, in this order. The first parameter of each are the names; where there are more,
+/// they are the deliveries in flight, which stay.
+pub(in crate::store) const FORGET_ALERTS: [(&str, usize); 3] =
+    [(DELIVERIES_CLOSE, 3), (DELIVERIES_FORGET, 3), (ALERTS_FORGET, 1)];
 
 statements! {
     /// Forgets the history of the services named in the parameter.
