@@ -126,11 +126,14 @@ pub const BUSY_MS_MAX: u64 = 5000;
 /// Connections of the read pool.
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
-/// Services of which the writer remembers the rows, some 500 bytes each.
+/// Services of which the writer remembers the rows, some 500 bytes each, and at most three times as much.
 pub const SERVICES_REMEMBERED_MAX: usize = 32_000;
 
+/// The most bytes that the description and the open runs of such a service may have together.
+pub const SERVICE_REMEMBERED_TEXT_BYTES_MAX: usize = 1000;
+
 /// What the connection that writes keeps of the database in memory. The system keeps the rest, and SQLite looks through all
-/// of its own with most commits to a large file, so more makes pings slower.
+/// of its own with most commits to a file of up to a gigabyte, so more of it makes pings slower.
 pub const WRITER_CACHE_KB_MAX: u32 = 8 * 1024;
 
 /// The same of each connection that reads.

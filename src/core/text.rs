@@ -236,7 +236,8 @@ fn zone_name(second: i64, zone: &TimeZone) -> String {
     at(second).to_zoned(zone.clone()).strftime("%Z").to_string()
 }
 
-/// Stored seconds are checked against the year 9999; what is beyond is shown as its end rather than not at all.
+/// The moment at which a second begins. Stored ones are checked against the year 9999; what is beyond is shown as its end
+/// rather than not at all.
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second.min(Timestamp::MAX.as_second())).unwrap_or(Timestamp::MIN)
 }

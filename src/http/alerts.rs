@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::json;
+use super::answer::as_json;
 use super::openapi::words;
 use super::problem::{Problem, shown};
 use super::query::{self, Query};
@@ -260,7 +260,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let page = list::read(api.0.store.alerts(wanted, limit).await)?;
     let alerts = page.alerts.into_iter().map(|seen| ShownAlert::new(seen, &api.0.zone)).collect();
     let next_cursor = page.next.map(|next| list::cursor_at(&next.to_string()));
-    Ok(json(&ShownAlerts { alerts, next_cursor }))
+    Ok(as_json(&ShownAlerts { alerts, next_cursor }))
 }
 
 /// `GET /api/v1/alerts/{id}`
@@ -326,13 +326,13 @@ pub(super) async fn outages(State(api): State<Api>, request: Request) -> Result<
     let page = list::read(api.0.store.outages(&known.service.name, before, limit).await)?;
     let outages = page.outages.iter().map(ShownOutage::new).collect();
     let next_cursor = page.next.map(|next| list::cursor_at(&next.to_string()));
-    Ok(json(&ShownOutages { outages, next_cursor }))
+    Ok(as_json(&ShownOutages { outages, next_cursor }))
 }
 
 async fn answer(api: &Api, id: &str) -> Result<Response, Problem> {
     let found = list::read(api.0.store.alert(id).await)?;
     let alert = found.ok_or_else(|| unknown(id))?;
-    Ok(json(&ShownAlert::new(alert, &api.0.zone)))
+    Ok(as_json(&ShownAlert::new(alert, &api.0.zone)))
 }
 
 fn unknown(id: &str) -> Problem {

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 const JSON_BYTES_USUAL: usize = 256;
 
 /// `body` as JSON.
-pub(super) fn json<T: Serialize>(body: &T) -> Response {
+pub(super) fn as_json<T: Serialize>(body: &T) -> Response {
     let mut text = Vec::with_capacity(JSON_BYTES_USUAL);
     let response = match serde_json::to_writer(&mut text, body) {
         Ok(()) => {

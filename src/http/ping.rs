@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{AsText, json};
+use super::answer::{AsText, as_json};
 use super::caller::{Caller, Peer};
 use super::openapi::words;
 use super::problem::{Problem, shown};
@@ -131,7 +131,7 @@ async fn store(api: &Api, mut ping: Box<Ping>, request: Request) -> Result<Respo
         StoreError::Refused(refusal) => refused(refusal, &name, timestamp, now),
         error => Problem::of_store(&error, name.as_str()),
     })?;
-    Ok(json(&pinged(&service, api.0.clock.now())))
+    Ok(as_json(&pinged(&service, api.0.clock.now())))
 }
 
 /// Where a request came from.
@@ -157,7 +157,7 @@ pub(super) async fn forget(api: &Api, name: Name, request: Request) -> Result<Re
         .await
         .map_err(|error| Problem::of_store(&error, name.as_str()))?;
     let forgotten = Forgotten { name: name.as_str(), deleted: true };
-    Ok(json(&forgotten))
+    Ok(as_json(&forgotten))
 }
 
 fn pinged(service: &Service, now: i64) -> Pinged<'_> {

@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::answer::json;
+use super::answer::as_json;
 use super::problem::{Problem, shown};
 use super::query::Query;
 use super::{Api, list};
@@ -43,7 +43,7 @@ pub(super) async fn report(State(api): State<Api>, request: Request) -> Result<R
         "away": away,
         "next_cursor": next,
     });
-    Ok(json(&body))
+    Ok(as_json(&body))
 }
 
 fn gap(gap: &Gap) -> Value {

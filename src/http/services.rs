@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::answer::json;
+use super::answer::as_json;
 use super::openapi::words;
 use super::ping::{forget, origin_of, refused};
 use super::problem::{Problem, shown};
@@ -187,7 +187,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let shown: Vec<Shown<'_>> =
         services.iter().map(|service| Shown::new(service, None, now)).collect();
     let next = after.map(|ListAfter(name)| list::cursor_at(&name));
-    Ok(json(&ShownList { services: shown, next_cursor: next }))
+    Ok(as_json(&ShownList { services: shown, next_cursor: next }))
 }
 
 /// `GET /api/v1/services/{name}`
@@ -240,7 +240,7 @@ pub(super) async fn pings(State(api): State<Api>, request: Request) -> Result<Re
     let pings = recording.signals.iter().map(ShownSignal::new).collect();
     let next =
         recording.next.map(|next| list::cursor_at(&format!("{}.{}", next.newest, next.signals)));
-    Ok(json(&ShownHistory { pings, next_cursor: next }))
+    Ok(as_json(&ShownHistory { pings, next_cursor: next }))
 }
 
 async fn steer(api: &Api, request: Request, action: Action) -> Result<Response, Problem> {
@@ -283,7 +283,7 @@ fn answer(
     api: &Api,
 ) -> Response {
     let shown = Shown::new(service, aliases, api.0.clock.now());
-    let mut response = json(&shown);
+    let mut response = as_json(&shown);
     *response.status_mut() = status;
     response
 }

@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::answer::json;
+use super::answer::as_json;
 use super::problem::{Problem, shown};
 use super::query::Query;
 use super::{Api, list, services};
@@ -35,7 +35,7 @@ pub(super) async fn why(State(api): State<Api>, request: Request) -> Result<Resp
     }
     let setting = Setting { routes: parts.store.routes(), zone: &parts.zone };
     let said = why::sentences(&facts, &setting);
-    Ok(json(&answer(&facts, &said)))
+    Ok(as_json(&answer(&facts, &said)))
 }
 
 fn answer(facts: &Facts, said: &[String]) -> Value {

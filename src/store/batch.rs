@@ -3,6 +3,7 @@
 
 mod aliases;
 mod attempts;
+mod read;
 mod recorded;
 mod write;
 
@@ -10,19 +11,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
 use tracing::warn;
 pub(super) use write::execute;
 
 use super::command::Command;
 use super::history::{Archive, Entry, Mark};
-use super::memory::{Memory, Remembered};
+use super::memory::{Alerts, Memory, Remembered};
 use super::raise::{Raised, To};
-use super::rows::{self, Unreadable};
+use super::rows::Unreadable;
 use super::script::Script;
-use super::start::has_no_trigger_but_ours;
 use super::{Action, Attempt, Rules, Steered, StoreError, sql};
 use crate::core::alert::{Alert, Kind};
 use crate::core::change::{self, Changed};
@@ -97,8 +94,7 @@ struct Slot {
     stored: bool,
     /// Whether what was stored is to be forgotten first.
     forget: bool,
-    /// Whether it is certain that no alert names it.
-    is_untold: bool,
+    alerts: Alerts,
     changed: bool,
 }
 
@@ -164,9 +160,9 @@ impl<'a> Batch<'a> {
         batch.opening = Script::that_begins();
         batch.opening.add(sql::UNCHANGED).bind(version)?;
         for name in run.iter().filter_map(Command::service) {
-            if let Some(Remembered { id, service, is_untold }) = memory.take(name) {
+            if let Some(Remembered { id, service, alerts }) = memory.take(name) {
                 let now = Now::Known(service);
-                let slot = Slot { now, id: Some(id), stored: true, is_untold, ..Slot::default() };
+                let slot = Slot { now, id: Some(id), stored: true, alerts, ..Slot::default() };
                 batch.slots.insert(name.clone(), slot);
             }
         }
@@ -181,121 +177,12 @@ impl<'a> Batch<'a> {
         for (name, slot) in self.slots {
             match (slot.now, slot.id) {
                 (Now::Known(service), Some(id)) => {
-                    let is_untold = slot.is_untold;
-                    memory.keep(name, Remembered { id, service, is_untold });
+                    let alerts = slot.alerts;
+                    memory.keep(name, Remembered { id, service, alerts });
                 }
                 _ => memory.forget(&name),
             }
         }
-    }
-
-    /// Begins a transaction and reads what `run` is about. `services` is how many there are.
-    pub(super) async fn begin(
-        connection: &mut SqliteConnection,
-        run: &'a [Command],
-        rules: &'a Rules,
-        services: i64,
-        archive: Archive,
-        memory: &mut Memory,
-    ) -> Result<Self, sqlx::Error> {
-        let mut batch = Self::new(rules, services, archive);
-        let asked: Vec<&Name> = run.iter().filter_map(Command::service).collect();
-        let mut script = Script::that_begins();
-        if asked.is_empty() {
-            return script.execute(connection).await.map(|()| batch);
-        }
-        let names = asked.iter().copied();
-        let names = names.chain(run.iter().flat_map(Command::aliases));
-        batch.slots.extend(names.map(|name| (name.clone(), Slot::default())));
-        let names: Vec<&str> = batch.slots.keys().map(Name::as_str).collect();
-        let names: Arc<str> = json!(names).to_string().into();
-        script.add(sql::SERVICES_PACKED);
-        for _ in 0..3 {
-            script.bind(Arc::clone(&names))?;
-        }
-        let packed = script.fetch_one(connection).await?;
-        let (newest, version): (Option<i64>, i64) = (packed.try_get(1)?, packed.try_get(2)?);
-        // Hands may have added rows.
-        batch.archive.newest = batch.archive.newest.max(newest.unwrap_or(0));
-        if memory.is_before(version) {
-            // What others' triggers change is not known here.
-            memory.begin(version, has_no_trigger_but_ours(connection).await?);
-            batch.archive.doubt();
-        }
-        if memory.is_trusted() {
-            batch.newest = packed.try_get::<Option<i64>, _>(3)?.or(Some(0));
-            batch.take_untold(&packed)?;
-        }
-        batch.take_services(connection, &packed, &names).await?;
-        // A name without a service may be an alias, and so may be that of a service that is deleted here.
-        let deletes = run.iter().any(|command| matches!(command, Command::Delete { .. }));
-        let strange = asked
-            .into_iter()
-            .filter(|name| deletes || batch.slots.get(*name).is_some_and(|slot| !slot.stored));
-        let mut strange: HashSet<&str> = strange.map(Name::as_str).collect();
-        strange.extend(run.iter().flat_map(Command::aliases).map(Name::as_str));
-        if !strange.is_empty() {
-            batch.take_aliases(connection, &packed, &strange).await?;
-        }
-        batch.read_recorded(connection, run).await?;
-        if batch.services >= rules.services_max && !memory.has_counted() {
-            // Hands may have deleted some: the limit is worth a count, everything below it is not.
-            batch.services = sqlx::query_scalar(sql::SERVICES_COUNT).fetch_one(connection).await?;
-            memory.note_count();
-        }
-        Ok(batch)
-    }
-
-    /// Takes the services `names` from what `SERVICES_PACKED` gave.
-    async fn take_services(
-        &mut self,
-        connection: &mut SqliteConnection,
-        packed: &SqliteRow,
-        names: &str,
-    ) -> Result<(), sqlx::Error> {
-        let Some(found) = rows::unpacked(packed.try_get(0)?) else {
-            return self.read_services(connection, names).await;
-        };
-        for columns in found {
-            let Some(slot) = self.slots.get_mut(columns.name()) else { continue };
-            let id = columns.id;
-            slot.stored = true;
-            slot.now = columns.service().map_or_else(Now::Unreadable, Now::known);
-            slot.id = matches!(slot.now, Now::Known(_)).then_some(id);
-        }
-        Ok(())
-    }
-
-    /// Takes which of the names no alert names from what `SERVICES_PACKED` gave.
-    fn take_untold(&mut self, packed: &SqliteRow) -> Result<(), sqlx::Error> {
-        // What hands have put into one, and JSON cannot carry, is any name's.
-        let Ok(told) = serde_json::from_slice::<HashSet<String>>(packed.try_get(5)?) else {
-            return Ok(());
-        };
-        for (name, slot) in &mut self.slots {
-            slot.is_untold = !told.contains(name.as_str());
-        }
-        Ok(())
-    }
-
-    /// Reads the services `names`, row by row.
-    async fn read_services(
-        &mut self,
-        connection: &mut SqliteConnection,
-        names: &str,
-    ) -> Result<(), sqlx::Error> {
-        let found = sqlx::query(sql::SERVICES_BY_NAME).bind(names);
-        for row in found.fetch_all(connection).await? {
-            // A name that is none's has a row of nothing.
-            let Ok(Some(name)) = row.try_get::<Option<String>, _>(1) else { continue };
-            let Some(slot) = Name::parse(name).ok().and_then(|name| self.slots.get_mut(&name))
-            else {
-                continue;
-            };
-            slot.stored = true;
-            slot.now = rows::service(&row).map_or_else(Now::Unreadable, Now::known);
-        }
-        Ok(())
     }
 
     /// What a sweep changes.
@@ -395,7 +282,7 @@ impl<'a> Batch<'a> {
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         let service = Arc::new(service);
         slot.becomes(Arc::clone(&service));
-        slot.is_untold &= alert.is_none();
+        slot.alerts.extend(alert.as_ref());
         self.services += i64::from(is_new);
         self.alerts.extend(alert.map(|alert| (alert, To::Everyone)));
         if is_new {
@@ -457,7 +344,7 @@ impl<'a> Batch<'a> {
         self.changes.extend(changed.map(|changed| (name.clone(), changed)));
         let service = Arc::new(change.service);
         slot.becomes(Arc::clone(&service));
-        slot.is_untold &= change.alert.is_none();
+        slot.alerts.extend(change.alert.as_ref());
         self.services += i64::from(is_new);
         // Whoever is told of its outage yet is told of its end, too: what is on its way stays so.
         self.alerts.extend(change.alert.map(|alert| (alert, To::Everyone)));
@@ -492,7 +379,7 @@ impl<'a> Batch<'a> {
         slot.stored = false;
         slot.id = None;
         slot.now = Now::Absent;
-        slot.is_untold &= closing.is_none();
+        slot.alerts.extend(closing.as_ref());
         slot.changed = false;
         self.services -= 1;
         self.entries.retain(|entry| entry.service != *name);

@@ -9,8 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::command::Command;
-use crate::core::limits::SERVICES_REMEMBERED_MAX;
+use crate::core::alert::Alert;
+use crate::core::limits::{SERVICE_REMEMBERED_TEXT_BYTES_MAX, SERVICES_REMEMBERED_MAX};
 use crate::core::name::Name;
+use crate::core::runs::Run;
 use crate::core::service::Service;
 
 /// Services as they are in the file.
@@ -30,8 +32,26 @@ pub(super) struct Remembered {
     /// Its row.
     pub(super) id: i64,
     pub(super) service: Arc<Service>,
-    /// Whether it is certain that no alert names it.
-    pub(super) is_untold: bool,
+    pub(super) alerts: Alerts,
+}
+
+/// Whether there are alerts that name a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Alerts {
+    /// Nobody has looked, or one was raised since.
+    #[default]
+    Perhaps,
+    /// There are none.
+    None,
+}
+
+impl Alerts {
+    /// Takes in one that is raised, if it is.
+    pub(super) fn extend(&mut self, raised: Option<&Alert>) {
+        if raised.is_some() {
+            *self = Self::Perhaps;
+        }
+    }
 }
 
 impl Memory {
@@ -103,9 +123,15 @@ impl Memory {
         self.services.remove(name)
     }
 
-    /// Keeps a service as it is in the file now.
+    /// Whether as many services can be remembered all at once.
+    pub(super) fn has_room_for(services: usize) -> bool {
+        services <= SERVICES_REMEMBERED_MAX
+    }
+
+    /// Keeps a service as it is in the file now, unless it takes so much room that a few of them would fill the memory.
     pub(super) fn keep(&mut self, name: Name, service: Remembered) {
-        if !self.is_trusted {
+        if !self.is_trusted || text_bytes(&service.service) > SERVICE_REMEMBERED_TEXT_BYTES_MAX {
+            self.services.remove(&name);
             return;
         }
         // Of more than that a batch hardly ever names only those that are remembered; of fewer that ping, each is here
@@ -115,4 +141,12 @@ impl Memory {
         }
         self.services.insert(name, service);
     }
+}
+
+/// How much of a service has no size of its own: what its owner wrote about it, and its runs that are open.
+fn text_bytes(service: &Service) -> usize {
+    let description = service.description.as_ref().map_or(0, String::len);
+    let runs = service.runs.all().iter();
+    let ids = runs.map(|run| size_of::<Run>() + run.id.as_ref().map_or(0, |id| id.as_str().len()));
+    description + ids.sum::<usize>()
 }

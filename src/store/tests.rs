@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::memory::{Memory, Remembered};
+use super::memory::{Alerts, Memory, Remembered};
 use super::sql::of_rows::{
     CHANGES_STORE, PINGS_STORE, PINGS_STORE_PLAIN, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
 };
@@ -19,6 +19,7 @@ use crate::core::frequency::{Frequency, Grace};
 use crate::core::limits::SERVICES_REMEMBERED_MAX;
 use crate::core::name::Name;
 use crate::core::ping::{Origin, Ping, Terms};
+use crate::core::service::Service;
 use crate::core::signal::Signal;
 
 const NOW: i64 = 1_795_600_800;
@@ -99,7 +100,7 @@ async fn no_more_services_are_remembered_than_may_be() {
     let named = |number: usize| Name::parse(format!("service {number}")).unwrap();
     let decision = crate::core::ping::ping(None, &ping("a", 600), Grace::ZERO, NOW);
     let service = Arc::new(decision.unwrap().change.service);
-    let remembered = || Remembered { id: 1, service: Arc::clone(&service), is_untold: true };
+    let remembered = || Remembered { id: 1, service: Arc::clone(&service), alerts: Alerts::None };
     let mut memory = Memory::default();
     memory.begin(1, true);
     for number in (0..SERVICES_REMEMBERED_MAX).chain([0]) {
@@ -111,6 +112,21 @@ async fn no_more_services_are_remembered_than_may_be() {
     }
     assert!(memory.take(&named(2)).is_none(), "one more");
     assert!(memory.take(&named(SERVICES_REMEMBERED_MAX)).is_some());
+}
+
+#[tokio::test]
+async fn a_service_that_takes_much_room_is_not_remembered() {
+    let name = Name::parse("a").unwrap();
+    let decision = crate::core::ping::ping(None, &ping("a", 600), Grace::ZERO, NOW);
+    let service = decision.unwrap().change.service;
+    let mut memory = Memory::default();
+    memory.begin(1, true);
+    for (bytes, is_kept) in [(1000, true), (1001, false)] {
+        let description = Some("x".repeat(bytes));
+        let service = Arc::new(Service { description, ..service.clone() });
+        memory.keep(name.clone(), Remembered { id: 1, service, alerts: Alerts::None });
+        assert_eq!(memory.take(&name).is_some(), is_kept, "{bytes}");
+    }
 }
 
 #[tokio::test]

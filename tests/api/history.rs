@@ -220,6 +220,46 @@ async fn a_deleted_service_leaves_no_history_and_one_made_afresh_has_its_own() {
     );
 }
 
+/// What `house` has of its signals, but for their places.
+async fn rows(house: &House) -> Vec<String> {
+    let rows = "SELECT concat_ws(' ', service, number, previous, at, received_at, signal, quote(exit_status),
+            quote(duration_ms), quote(run), quote(address), quote(key))
+        FROM pings ORDER BY service";
+    house.texts(rows).await
+}
+
+#[tokio::test]
+async fn signals_that_share_a_batch_are_kept_as_they_are_whether_or_not_they_say_more_than_that_it_ran()
+ {
+    let house = House::new().await;
+    let ask = |name: &'static str| house.get(name);
+    tokio::join!(
+        ask("/ping?name=a&frequency=1h"),
+        ask("/ping?name=b&frequency=1h&duration_ms=5"),
+        ask("/ping?name=c&frequency=1h"),
+    );
+    let plain = [
+        "a 1 0 1795600800 1795600800 success NULL NULL NULL NULL NULL",
+        "b 1 0 1795600800 1795600800 success NULL 5 NULL NULL NULL",
+        "c 1 0 1795600800 1795600800 success NULL NULL NULL NULL NULL",
+    ];
+    assert_eq!(rows(&house).await, plain);
+    tokio::join!(
+        ask("/ping?name=d&frequency=1h"),
+        ask("/ping/e/0?frequency=1h"),
+        ask("/ping/f/3?frequency=1h"),
+        ask("/ping/g?frequency=1h&run=r1"),
+        ask("/ping/h/log?frequency=1h"),
+    );
+    let more = [
+        "d 1 0 1795600800 1795600800 success NULL NULL NULL NULL NULL",
+        "e 1 0 1795600800 1795600800 success 0 NULL NULL NULL NULL",
+        "f 1 0 1795600800 1795600800 fail 3 NULL NULL NULL NULL",
+        "g 1 0 1795600800 1795600800 success NULL NULL 'r1' NULL NULL",
+    ];
+    assert_eq!(rows(&house).await[3..], more);
+}
+
 #[tokio::test]
 async fn a_signal_is_kept_with_the_key_and_the_address_that_it_came_from() {
     let entrance = crate::keys::entrance("ping_key = \"night:n1,day:d1\"");

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
+use super::super::memory::Alerts;
 use super::super::raise::{Flying, raise};
 use super::super::script::Script;
 use super::super::{record, rows, sql};
@@ -72,13 +73,13 @@ impl Batch<'_> {
         for statement in sql::forget::FORGET {
             script.array(statement, &forgotten)?;
         }
-        let told = names(&self.slots, |slot| slot.forget && !slot.is_untold);
-        if told.is_empty() {
+        let alerted_of = names(&self.slots, |slot| slot.forget && slot.alerts == Alerts::Perhaps);
+        if alerted_of.is_empty() {
             return Ok(());
         }
-        let (told, flying) = (json!(told).to_string(), json!(flying).to_string());
+        let (alerted_of, flying) = (json!(alerted_of).to_string(), json!(flying).to_string());
         for (statement, parameters) in sql::forget::FORGET_ALERTS {
-            script.add(statement).bind(told.as_str())?;
+            script.add(statement).bind(alerted_of.as_str())?;
             for _ in 1..parameters {
                 script.bind(flying.as_str())?;
             }
