@@ -112,7 +112,7 @@ pub const WRITER_QUEUE_COMMANDS_MAX: usize = 16_384;
 pub const BATCH_COMMANDS_MAX: usize = 2048;
 
 /// Services that one transaction of a sweep looks at, so that waiting pings get their turn.
-pub const SWEEP_SERVICES_MAX: usize = 200;
+pub const SWEEP_SERVICES_MAX: usize = 100;
 
 /// Transactions one sweep may take; what is left over is due at the next.
 pub const SWEEP_PAGES_MAX: usize = 10_000;
