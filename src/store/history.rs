@@ -60,28 +60,26 @@ impl Entry<'_> {
         ping.signal == Signal::Success && ping.run.is_none() && ping.origin.key.is_none()
     }
 
-    fn bind_plain(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+    /// Binds what rows of every kind begin with.
+    fn bind_beginning<'s>(&self, script: &'s mut Script) -> Result<&'s mut Script, sqlx::Error> {
         script
             .bind(self.id)?
             .bind(self.service.shared())?
             .bind(self.before.signals + 1)?
             .bind(self.before.newest)?
             .bind(self.at)?
-            .bind(self.ping.received_at)?
-            .bind(self.duration_ms)?
-            .bind(self.ping.origin.address.clone())?;
+            .bind(self.ping.received_at)
+    }
+
+    fn bind_plain(&self, script: &mut Script) -> Result<(), sqlx::Error> {
+        let address = self.ping.origin.address.clone();
+        self.bind_beginning(script)?.bind(self.duration_ms)?.bind(address)?;
         Ok(())
     }
 
     fn bind(&self, script: &mut Script) -> Result<(), sqlx::Error> {
         let ping = self.ping;
-        script
-            .bind(self.id)?
-            .bind(self.service.shared())?
-            .bind(self.before.signals + 1)?
-            .bind(self.before.newest)?
-            .bind(self.at)?
-            .bind(ping.received_at)?
+        self.bind_beginning(script)?
             .bind(ping.signal.as_str())?
             .bind(ping.signal.exit_status())?
             .bind(self.duration_ms)?
