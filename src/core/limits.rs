@@ -126,7 +126,7 @@ pub const BUSY_MS_MAX: u64 = 5000;
 /// Connections of the read pool.
 pub const READ_CONNECTIONS_MAX: u32 = 4;
 
-/// Services of which the writer remembers the rows, some 500 bytes each, and at most three times as much.
+/// Services of which the writer remembers the rows, some 500 bytes each, and at most four times as much.
 pub const SERVICES_REMEMBERED_MAX: usize = 32_000;
 
 /// The most bytes that the description and the open runs of such a service may have together.

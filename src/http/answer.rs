@@ -27,7 +27,7 @@ pub(super) fn as_json<T: Serialize>(body: &T) -> Response {
     no_store(response)
 }
 
-/// The same, to be asked for anew each time.
+/// `response`, which no cache keeps.
 pub(super) fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -31,6 +31,7 @@ const PROXY_HEADERS: [&str; 9] = [
     "true-client-ip",
 ];
 
+/// Where the page is from that has the browser send this: <https://www.w3.org/TR/fetch-metadata/>.
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets a request through to a route that asks for `access`, with its [`Caller`] as an extension, or says why not.
