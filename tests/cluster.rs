@@ -491,6 +491,8 @@ async fn the_events_tell_at_once_that_it_is_no_longer_primary_and_are_listened_t
         litefs.becomes_primary();
         litefs.answers_info(true);
         becomes(round, Role::Primary).await;
+        // The end of the stream before may come late, and another one is opened only while it answers.
+        patiently("a listener", litefs.has_a_listener()).await;
         // From here on nothing but an event can tell; the first one on a stream tells what is so when it begins.
         litefs.answers_info(false);
         litefs.becomes_replica_of("b");

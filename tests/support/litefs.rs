@@ -26,6 +26,8 @@ pub struct Litefs {
     role: watch::Sender<Role>,
     /// Whether `/info` is answered with an error.
     is_mute: watch::Sender<bool>,
+    /// Whether somebody has asked for the events since it came back.
+    is_listened_to: watch::Sender<bool>,
     here: CancellationToken,
 }
 
@@ -43,6 +45,7 @@ impl Litefs {
             address: "127.0.0.1:0".parse().unwrap(),
             role: watch::Sender::new(role),
             is_mute: watch::Sender::new(false),
+            is_listened_to: watch::Sender::new(false),
             here: CancellationToken::new(),
         };
         litefs.comes_back().await;
@@ -70,6 +73,11 @@ impl Litefs {
         self.is_mute.send_replace(!does);
     }
 
+    /// Waits until somebody listens to its events, and not to those from before it was away.
+    pub async fn has_a_listener(&self) {
+        self.is_listened_to.subscribe().wait_for(|is| *is).await.unwrap();
+    }
+
     /// Ends every connection and refuses new ones.
     pub fn goes_away(&self) {
         self.here.cancel();
@@ -86,33 +94,32 @@ impl Litefs {
         };
         self.address = listener.local_addr().unwrap();
         self.here = CancellationToken::new();
-        let router = router(&self.role, &self.is_mute, &self.here);
+        self.is_listened_to = watch::Sender::new(false);
+        let router = self.router();
         let limits = overdue::http::ServerLimits {
             shutdown: Duration::from_secs(1),
             ..overdue::http::ServerLimits::default()
         };
         tokio::spawn(overdue::http::serve(listener, router, limits, self.here.clone()));
     }
-}
 
-fn router(
-    role: &watch::Sender<Role>,
-    is_mute: &watch::Sender<bool>,
-    here: &CancellationToken,
-) -> Router {
-    let (asked, told, here) = (role.clone(), role.clone(), here.clone());
-    let is_mute = is_mute.clone();
-    let answer = move || {
-        let is_mute = *is_mute.borrow();
-        if is_mute {
-            Err(StatusCode::INTERNAL_SERVER_ERROR)
-        } else {
-            Ok(axum::Json(info(&asked.borrow())))
-        }
-    };
-    Router::new()
-        .route("/info", get(async move || answer()))
-        .route("/events", get(async move || Body::from_stream(events(told.subscribe(), here))))
+    fn router(&self) -> Router {
+        let (asked, told, here) = (self.role.clone(), self.role.clone(), self.here.clone());
+        let (is_mute, is_listened_to) = (self.is_mute.clone(), self.is_listened_to.clone());
+        let answer = move || {
+            let is_mute = *is_mute.borrow();
+            if is_mute {
+                Err(StatusCode::INTERNAL_SERVER_ERROR)
+            } else {
+                Ok(axum::Json(info(&asked.borrow())))
+            }
+        };
+        let listen = async move || {
+            is_listened_to.send_replace(true);
+            Body::from_stream(events(told.subscribe(), here))
+        };
+        Router::new().route("/info", get(async move || answer())).route("/events", get(listen))
+    }
 }
 
 fn info(role: &Role) -> Value {
