@@ -26,7 +26,7 @@ use crate::core::change::{self, Changed};
 use crate::core::declaration::declare;
 use crate::core::name::Name;
 use crate::core::ping::{self, Origin, Ping};
-use crate::core::service::{self, Change, Service};
+use crate::core::service::{self, Change, History, Service};
 
 /// What a command that succeeded is told.
 pub(super) enum Answer {
@@ -94,6 +94,8 @@ struct Slot {
     stored: bool,
     /// Whether what was stored is to be forgotten first.
     forget: bool,
+    /// Its row, and where its history stands there, where that was known when it was to be forgotten.
+    forgotten: Option<(i64, History)>,
     alerts: Alerts,
     changed: bool,
 }
@@ -363,6 +365,9 @@ impl<'a> Batch<'a> {
         let closing = match &slot.now {
             Now::Absent => return Err(StoreError::UnknownService),
             Now::Known(service) => {
+                if let (Some(id), true, false) = (slot.id, slot.stored, slot.changed) {
+                    slot.forgotten = Some((id, service.history));
+                }
                 let changed = change::between(Some(service), None, false, by, at);
                 self.changes.extend(changed.map(|changed| (name.clone(), changed)));
                 service::delete(service, at)

@@ -36,6 +36,19 @@ pub(super) fn append(
     if changes.is_empty() {
         return Ok(0..0);
     }
+    if let [(service, changed)] = changes {
+        let service = service.as_str();
+        script.add(sql::CHANGES_STORE_ONE).bind(service)?;
+        bind(script, service, 1, changed)?;
+        let first = script.statements();
+        script
+            .add(sql::CHANGES_TRIM_OF_ONE)
+            .bind(service)?
+            .bind(service)?
+            .bind(CHANGES_OF_SERVICE_MAX)?;
+        trim(script, rows_before, 1)?;
+        return Ok(first..script.statements());
+    }
     // Each statement sees what those before it have appended.
     for changes in changes.chunks(STATEMENT_ROWS_MAX) {
         let mut counts: HashMap<&str, i64> = HashMap::new();
@@ -54,12 +67,18 @@ pub(super) fn append(
     let first = script.statements();
     script.array(sql::CHANGES_TRIM_OF, &services)?;
     script.bind(CHANGES_OF_SERVICE_MAX)?;
+    trim(script, rows_before, changes.len())?;
+    Ok(first..script.statements())
+}
+
+/// Has `script` remove what is too much in all, where so many were `appended` to `rows_before`.
+fn trim(script: &mut Script, rows_before: i64, appended: usize) -> Result<(), sqlx::Error> {
     // Some of these may be removed for their service's sake, which shows too late: then a few more go than have to.
-    let excess = rows_after(rows_before, changes.len(), &[]) - CHANGES_ROWS_MAX;
+    let excess = rows_after(rows_before, appended, &[]) - CHANGES_ROWS_MAX;
     if excess > 0 {
         script.add(sql::CHANGES_TRIM).bind(excess + CHANGES_TRIM_ROWS)?;
     }
-    Ok(first..script.statements())
+    Ok(())
 }
 
 /// How many changes there are where there were `rows`, and so many were `appended` and `removed`, by statement.

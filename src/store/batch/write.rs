@@ -13,7 +13,7 @@ use super::super::{record, rows, sql};
 use super::{Batch, Done, Now, Slot, attempts};
 use crate::core::alert::{Alert, Kind};
 use crate::core::name::Name;
-use crate::core::service::Service;
+use crate::core::service::{History, Service};
 
 impl Batch<'_> {
     /// Writes everything that was decided, and commits.
@@ -70,8 +70,19 @@ impl Batch<'_> {
     /// Has `script` forget the services that were deleted.
     fn forget(&self, script: &mut Script, flying: &Flying) -> Result<(), sqlx::Error> {
         let forgotten = names(&self.slots, |slot| slot.forget);
-        for statement in sql::forget::FORGET {
-            script.array(statement, &forgotten)?;
+        match forgotten.as_slice() {
+            [] => return Ok(()),
+            [name]
+                if let Some((id, history)) =
+                    self.slots.get(*name).and_then(|slot| slot.forgotten) =>
+            {
+                forget_one(script, name, id, history)?;
+            }
+            names => {
+                for statement in sql::forget::FORGET {
+                    script.array(statement, names)?;
+                }
+            }
         }
         let alerted_of = names(&self.slots, |slot| slot.forget && slot.alerts == Alerts::Perhaps);
         if alerted_of.is_empty() {
@@ -136,14 +147,14 @@ impl Batch<'_> {
         })?;
         script.rows(&sql::of_rows::SERVICES_PINGED, &pinged, |script, (id, service)| {
             script
-                .bind(*id)?
                 .bind(service.last_ping)?
                 .bind(service.last_success)?
                 .bind(service.last_duration_ms)?
                 .bind(service.expected)?
                 .bind(service.deadline)?
                 .bind(service.history.signals)?
-                .bind(service.history.newest)?;
+                .bind(service.history.newest)?
+                .bind(*id)?;
             Ok(())
         })?;
         // A signal that is sent again is not counted, and may change nothing else but the deadline.
@@ -196,6 +207,27 @@ fn is_as_before_but_for_pings(before: &Service, now: &Service) -> bool {
             == (&now.schedule, &now.grace, &now.grace_given, &now.max_runtime)
         && (name, description, locked, paused, runs)
             == (&now.name, &now.description, &now.locked, &now.paused, &now.runs)
+}
+
+/// Has `script` forget the service `name` in the row `id`, and its history.
+fn forget_one(
+    script: &mut Script,
+    name: &str,
+    id: i64,
+    history: History,
+) -> Result<(), sqlx::Error> {
+    match history.signals {
+        0 => {}
+        1 => {
+            script.add(sql::forget::PINGS_FORGET_FIRST).bind(history.newest)?.bind(name)?;
+        }
+        signals => {
+            let script = script.add(sql::forget::PINGS_FORGET_ONE);
+            script.bind(history.newest)?.bind(signals)?.bind(name)?.bind(name)?;
+        }
+    }
+    script.add(sql::forget::SERVICES_FORGET_ONE).bind(id)?;
+    Ok(())
 }
 
 /// The names of those services that are `wanted`.

@@ -51,6 +51,30 @@ statements! {
             WHERE p.service = c.service AND p.number = c.number
         )";
 
+    /// Forgets the history of one service: (row of its last signal, number of that, name, the same again). It says less to
+    /// SQLite than [`PINGS_FORGET`], which has to look up whose it is and keep that beside each row.
+    PINGS_FORGET_ONE = "
+        DELETE FROM pings WHERE id IN (
+            WITH RECURSIVE chain (id, number) AS (
+                VALUES (?, ?)
+                UNION ALL
+                SELECT p.previous, c.number - 1
+                FROM chain AS c
+                CROSS JOIN pings AS p ON p.id = c.id
+                WHERE p.service = ? AND p.number = c.number
+            )
+            SELECT p.id FROM chain AS c CROSS JOIN pings AS p ON p.id = c.id
+            WHERE p.service = ? AND p.number = c.number
+        )";
+
+    /// Forgets the one signal that a service has sent: (row, name).
+    PINGS_FORGET_FIRST = "
+        DELETE FROM pings WHERE id = ? AND service = ? AND number = 1";
+
+    /// Forgets the service of a row.
+    SERVICES_FORGET_ONE = "
+        DELETE FROM services WHERE id = ?";
+
     /// Forgets the services named in the parameter.
     SERVICES_FORGET = "
         DELETE FROM services WHERE name IN (SELECT value FROM json_each(?))";

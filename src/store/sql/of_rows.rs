@@ -13,6 +13,8 @@ pub(in crate::store) const STATEMENT_ROWS_MAX: usize = STATEMENT_ROWS[STATEMENT_
 
 /// A statement for a number of rows: `VALUES` stands between its head and its tail.
 pub(in crate::store) struct OfRows {
+    /// The same for one row, where that spares SQLite a table in between.
+    one: Option<&'static str>,
     head: &'static str,
     /// How many columns each row has.
     pub(in crate::store) columns: usize,
@@ -23,11 +25,22 @@ pub(in crate::store) struct OfRows {
 
 impl OfRows {
     const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
-        Self { head, columns, tail, texts: [const { OnceLock::new() }; STATEMENT_ROWS.len()] }
+        let texts = [const { OnceLock::new() }; STATEMENT_ROWS.len()];
+        Self { one: None, head, columns, tail, texts }
+    }
+
+    /// It with another text for one row, whose parameters are the columns in their order. SQLite makes and drops a table for
+    /// what it joins or reads while it writes, which takes as long as writing some ten rows: many share that, one does not.
+    const fn or_one(mut self, one: &'static str) -> Self {
+        self.one = Some(one);
+        self
     }
 
     /// The text for at least so many rows, up to [`STATEMENT_ROWS_MAX`], and for how many it is.
     pub(in crate::store) fn text(&self, rows: usize) -> (&str, usize) {
+        if let (Some(one), 1) = (self.one, rows) {
+            return (one, 1);
+        }
         let place = STATEMENT_ROWS.iter().position(|places| *places >= rows);
         let place = place.unwrap_or(STATEMENT_ROWS.len() - 1);
         let places = STATEMENT_ROWS[place];
@@ -39,11 +52,11 @@ impl OfRows {
     }
 }
 
-/// Stores of services by their ids what a ping changes each time: (id, last ping, last success, last duration, expected,
-/// deadline, signals, newest ping).
+/// Stores of services by their ids what a ping changes each time: (last ping, last success, last duration, expected,
+/// deadline, signals, newest ping, id).
 pub(in crate::store) static SERVICES_PINGED: OfRows = OfRows::new(
     "
-        WITH pinged (id, last_ping, last_success, last_duration_ms, expected, deadline, signals, newest_ping)
+        WITH pinged (last_ping, last_success, last_duration_ms, expected, deadline, signals, newest_ping, id)
         AS (VALUES ",
     8,
     ")
@@ -57,6 +70,18 @@ pub(in crate::store) static SERVICES_PINGED: OfRows = OfRows::new(
             newest_ping = pinged.newest_ping
         FROM pinged
         WHERE services.id = pinged.id",
+)
+.or_one(
+    "
+        UPDATE OR ROLLBACK services SET
+            last_ping = ?,
+            last_success = ?,
+            last_duration_ms = ?,
+            expected = ?,
+            deadline = ?,
+            signals = ?,
+            newest_ping = ?
+        WHERE id = ?",
 );
 
 /// Stores of services by their ids what a sweep changes: (id, alerted, failed, outage's beginning, last told of).

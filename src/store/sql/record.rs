@@ -28,6 +28,25 @@ statements! {
         WHERE id = 1
         RETURNING trimmed_until";
 
+    /// Appends one change, as [`CHANGES_STORE`](super::of_rows::CHANGES_STORE) does many: (service, service, and the other
+    /// columns in their order).
+    CHANGES_STORE_ONE = "
+        INSERT OR ROLLBACK INTO changes (
+            service, number, at, what, by_ping, key, signals, was_frequency, was_cron, was_tz, was_grace,
+            was_max_runtime, frequency, cron, tz, grace, max_runtime, paused, expected, deadline
+        )
+        VALUES (
+            ?, coalesce((SELECT max(before.number) FROM changes AS before WHERE before.service = ?), 0) + ?,
+            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+        )";
+
+    /// Removes the changes of the service, given twice, that so many newer ones follow.
+    CHANGES_TRIM_OF_ONE = "
+        DELETE FROM changes
+        WHERE service = ? AND number <= (
+            SELECT max(newest.number) FROM changes AS newest WHERE newest.service = ?
+        ) - ?";
+
     /// Removes the changes of the services named in the first parameter that so many newer ones follow.
     CHANGES_TRIM_OF = "
         DELETE FROM changes WHERE seq IN (
