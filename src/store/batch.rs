@@ -70,8 +70,6 @@ pub(super) struct Batch<'a> {
     alerts: Vec<(Alert, To)>,
     attempts: Vec<&'a Attempt>,
     archive: Archive,
-    /// How many signals services have sent that are forgotten; `None`: that is not known.
-    forgotten_signals: Option<i64>,
     entries: Vec<Entry<'a>>,
     /// What is worth a row of its own, by service.
     changes: Vec<(Name, Changed)>,
@@ -103,16 +101,6 @@ struct Slot {
 }
 
 impl Slot {
-    /// Where its history stands in the file; `None` where that is not known.
-    fn stored_history(&self) -> Option<History> {
-        match (&self.now, &self.before) {
-            _ if !self.stored => Some(History::default()),
-            (_, Some(before)) => Some(before.history),
-            (Now::Known(service), None) => Some(service.history),
-            _ => None,
-        }
-    }
-
     /// The service is `service` from now on.
     fn becomes(&mut self, service: Arc<Service>) {
         let before = std::mem::replace(&mut self.now, Now::Known(service));
@@ -151,7 +139,6 @@ impl<'a> Batch<'a> {
             alerts: Vec::new(),
             attempts: Vec::new(),
             archive,
-            forgotten_signals: Some(0),
             entries: Vec::new(),
             changes: Vec::new(),
             signals: 0,
@@ -378,6 +365,9 @@ impl<'a> Batch<'a> {
         let closing = match &slot.now {
             Now::Absent => return Err(StoreError::UnknownService),
             Now::Known(service) => {
+                if let (Some(id), true, false) = (slot.id, slot.stored, slot.changed) {
+                    slot.forgotten = Some((id, service.history));
+                }
                 let changed = change::between(Some(service), None, false, by, at);
                 self.changes.extend(changed.map(|changed| (name.clone(), changed)));
                 service::delete(service, at)
@@ -389,10 +379,7 @@ impl<'a> Batch<'a> {
         };
         // Hands may have deleted the row alone; whatever else there is of it goes now. Of its history that is what hangs
         // together; where something was too much already, and has gone in between, the rest is found in passing.
-        let stored = slot.stored_history();
-        self.forgotten_signals =
-            self.forgotten_signals.zip(stored).map(|(all, its)| all + its.signals);
-        slot.forgotten = slot.id.zip(stored).filter(|_| slot.stored);
+        self.archive.doubt();
         slot.forget = true;
         slot.stored = false;
         slot.id = None;

@@ -2,11 +2,9 @@
 //!
 //! Rows are appended and never moved, so a batch of pings dirties the end of one table and not a page for each service;
 //! each row names its service's row before it. What is more than is kept goes in passing: a cursor walks through the
-//! table, and removes what enough younger rows of its service follow. It looks at a row for each signal that comes, and at
-//! another for each that it finds to be kept, so that as many go as come: where every service has as many as are kept, the
-//! cursor follows the rows that have just become too much, and hardly looks at another. It walks twice as fast as the
-//! table grows as long as nobody knows how much is too much: since a start, an edit by hand, or a deletion that has not
-//! found all of its service's. It rests once it has passed every row since there may last have been any.
+//! table, twice as fast as it grows, and removes what enough younger rows of its service follow. It rests once it has
+//! passed every row since there may last have been any that are too much: since a start, an edit by hand, a deletion, or a
+//! signal of a service that has as many as are kept.
 
 use std::collections::HashSet;
 
@@ -34,25 +32,12 @@ pub(super) struct Archive {
     cursor: i64,
     /// Rows that are to be looked through next.
     owed: usize,
-    /// Rows that may be looked through besides, in the place of those that are found to be kept.
-    spare: usize,
-    /// How often the end is still to be reached, as there may be what is too much before it.
+    /// How often the end is still to be reached, as nobody knows what is too much before it.
     ends_owed: u8,
-    /// The same, as nobody knows how much that is.
-    ends_doubted: u8,
     /// How much space all logs take.
     log_bytes: i64,
     /// How many changes are kept.
     pub(super) changes: i64,
-}
-
-/// A look through the history that a script takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
-    /// The place of the statement that removes what is too much.
-    statement: usize,
-    /// How many rows are looked at.
-    rows: usize,
 }
 
 /// A signal that is to be recorded.
@@ -127,14 +112,14 @@ impl Archive {
             sqlx::query_scalar(sql::record::PINGS_TRIMMED_UNTIL).fetch_one(connection).await?;
         // However seldom something comes between two starts, each looks at a page.
         let owed = if newest == 0 { 0 } else { TRIM_AFTER_ROWS };
-        let mut archive = Self { newest, cursor, owed, log_bytes, changes, ..Self::default() };
+        let mut archive = Self { newest, cursor, owed, ends_owed: 0, log_bytes, changes };
         archive.doubt();
         Ok(archive)
     }
 
-    /// There may be rows that are too much anywhere, nobody knows how many.
+    /// There may be rows that are too much anywhere.
     pub(super) fn doubt(&mut self) {
-        self.ends_doubted = ENDS_OF_A_WHOLE_WALK;
+        self.ends_owed = ENDS_OF_A_WHOLE_WALK;
     }
 
     /// Has `script` append `entries`, those of so many `signals` that are kept, and remove what is too much.
@@ -144,15 +129,12 @@ impl Archive {
         entries: &[Entry<'_>],
         signals: usize,
         rules: &Rules,
-    ) -> Result<Option<Look>, sqlx::Error> {
+    ) -> Result<(), sqlx::Error> {
         if entries.iter().any(|entry| entry.before.signals >= rules.history) {
-            self.ends_owed = ENDS_OF_A_WHOLE_WALK;
+            self.doubt();
         }
-        if self.ends_doubted > 0 {
+        if self.ends_owed > 0 {
             self.owed += 2 * signals;
-        } else if self.ends_owed > 0 {
-            self.owed += signals;
-            self.spare = (self.spare + signals).min(TRIM_ROWS_MAX);
         }
         if entries.iter().all(Entry::is_plain) {
             script.rows(&PINGS_STORE_PLAIN, entries, |script, entry| entry.bind_plain(script))?;
@@ -167,33 +149,24 @@ impl Archive {
     }
 
     /// Has `script` remove what is too much of the rows behind the cursor, where enough are to be looked through.
-    fn trim(&mut self, script: &mut Script, rules: &Rules) -> Result<Option<Look>, sqlx::Error> {
+    fn trim(&mut self, script: &mut Script, rules: &Rules) -> Result<(), sqlx::Error> {
         if self.owed < TRIM_AFTER_ROWS {
-            return Ok(None);
+            return Ok(());
         }
         let rows = self.owed.min(TRIM_ROWS_MAX);
         self.owed -= rows;
-        let bound = i64::try_from(rows).unwrap_or(i64::MAX);
-        script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?.bind(bound)?;
-        let statement = script.statements();
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        script.add(sql::record::PINGS_NOTE_TRIMMED).bind(self.cursor)?.bind(rows)?;
         script.add(sql::PINGS_TRIM).bind(self.cursor)?.bind(rules.history)?;
-        Ok(Some(Look { statement, rows }))
+        Ok(())
     }
 
-    /// Takes what a script that took a `look` has given: of each statement how many rows it has written, and up to where
-    /// the history was looked through; 0 is its end.
-    pub(super) fn looked(&mut self, look: Option<Look>, written: &[u64], until: Option<i64>) {
-        let Some(Look { statement, rows }) = look else { return };
+    /// Takes up to where the history was looked through, where it was: 0 is its end.
+    pub(super) fn trimmed(&mut self, until: Option<i64>) {
         self.cursor = until.unwrap_or(self.cursor);
         if until == Some(0) {
             self.ends_owed = self.ends_owed.saturating_sub(1);
-            self.ends_doubted = self.ends_doubted.saturating_sub(1);
         }
-        let removed =
-            written.get(statement).map_or(0, |rows| usize::try_from(*rows).unwrap_or(usize::MAX));
-        let instead = rows.saturating_sub(removed).min(self.spare);
-        self.owed += instead;
-        self.spare -= instead;
     }
 
     /// Whether logs take more space than they may.

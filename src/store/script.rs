@@ -113,9 +113,6 @@ impl Script {
         self,
         connection: &mut SqliteConnection,
     ) -> Result<(Vec<u64>, Option<i64>), sqlx::Error> {
-        if self.text.is_empty() {
-            return Ok((Vec::new(), None));
-        }
         let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
         let mut done = connection.fetch_many(query);
         let (mut counts, mut number) = (Vec::with_capacity(self.statements), None);

@@ -364,7 +364,7 @@ async fn what_the_history_no_longer_holds_is_said_to_be_unknown() {
     }
     house.edit("DELETE FROM changes").await;
     insta::assert_snapshot!(why(&house, TEN + 90).await, @r#"
-    2026-11-25 10:01:30 UTC: what was expected of "a" cannot be known. The history that is kept begins 12:06:00 UTC.
+    2026-11-25 10:01:30 UTC: what was expected of "a" cannot be known. The history that is kept begins 13:10:00 UTC.
     The monitor itself did not listen from 10:00:00 UTC to 13:19:00 UTC, and held silence against nobody until 13:20:00 UTC.
     "#);
     assert_eq!(ask(&house, &format!("a/why?at={}", TEN + 90)).await.json["state"], "unknown");

@@ -6,7 +6,6 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::super::history::Archive;
 use super::super::memory::Alerts;
 use super::super::raise::{Flying, raise};
 use super::super::script::Script;
@@ -38,44 +37,41 @@ impl Batch<'_> {
         if !reminded.is_empty() {
             replace_reminders(connection, &reminded, flying).await?;
         }
-        let mut archive = self.archive;
-        let mut forgets = self.forget(&mut script, flying)?;
+        self.forget(&mut script, flying)?;
         let alerts = std::mem::take(&mut self.alerts);
         let mut raised = Vec::new();
         if !alerts.is_empty() {
             // What nobody was told of is forgotten before anything is numbered, and what is raised here is not forgotten.
-            let (written, _) = std::mem::take(&mut script).execute_counting(connection).await?;
-            self.check_forgotten(forgets.take(), &written, &mut archive);
+            std::mem::take(&mut script).execute(connection).await?;
             raised = raise(connection, alerts, self.rules, flying).await?;
         }
         self.number_services();
         self.store_aliases(&mut script)?;
         self.store_services(&mut script)?;
-        let mut look = archive.append(&mut script, &self.entries, self.signals, self.rules)?;
+        let mut archive = self.archive;
+        archive.append(&mut script, &self.entries, self.signals, self.rules)?;
         if archive.is_full(self.rules) {
-            let (written, until) = std::mem::take(&mut script).execute_counting(connection).await?;
-            archive.looked(look.take(), &written, until);
-            self.check_forgotten(forgets.take(), &written, &mut archive);
+            let (_, trimmed_until) =
+                std::mem::take(&mut script).execute_counting(connection).await?;
+            archive.trimmed(trimmed_until);
             archive.trim_logs(connection, self.rules).await?;
         }
         let removals = record::append(&mut script, &self.changes, archive.changes)?;
         script.commit();
         let began = Instant::now();
-        let (written, until) = script.execute_counting(connection).await?;
+        let (written, trimmed_until) = script.execute_counting(connection).await?;
         let commit_took = began.elapsed();
-        archive.looked(look, &written, until);
-        self.check_forgotten(forgets, &written, &mut archive);
+        archive.trimmed(trimmed_until);
         let removed = written.get(removals).unwrap_or_default();
         archive.changes = record::rows_after(archive.changes, self.changes.len(), removed);
         Ok(Done { raised, services: self.services, commit_took, archive })
     }
 
-    /// Has `script` forget the services that were deleted. Returns the place of the statement that forgets their history.
-    fn forget(&self, script: &mut Script, flying: &Flying) -> Result<Option<usize>, sqlx::Error> {
+    /// Has `script` forget the services that were deleted.
+    fn forget(&self, script: &mut Script, flying: &Flying) -> Result<(), sqlx::Error> {
         let forgotten = names(&self.slots, |slot| slot.forget);
-        let place = script.statements();
         match forgotten.as_slice() {
-            [] => return Ok(None),
+            [] => return Ok(()),
             [name]
                 if let Some((id, history)) =
                     self.slots.get(*name).and_then(|slot| slot.forgotten) =>
@@ -90,7 +86,7 @@ impl Batch<'_> {
         }
         let alerted_of = names(&self.slots, |slot| slot.forget && slot.alerts == Alerts::Perhaps);
         if alerted_of.is_empty() {
-            return Ok(Some(place));
+            return Ok(());
         }
         let (alerted_of, flying) = (json!(alerted_of).to_string(), json!(flying).to_string());
         for (statement, parameters) in sql::forget::FORGET_ALERTS {
@@ -99,17 +95,7 @@ impl Batch<'_> {
                 script.bind(flying.as_str())?;
             }
         }
-        Ok(Some(place))
-    }
-
-    /// Looks whether the statement that `forgets` histories has found as many rows as there were signals; or else there may
-    /// be more of them, between rows of others.
-    fn check_forgotten(&self, forgets: Option<usize>, written: &[u64], archive: &mut Archive) {
-        let Some(place) = forgets else { return };
-        let found = written.get(place).and_then(|rows| i64::try_from(*rows).ok());
-        if found.is_none() || found != self.forgotten_signals {
-            archive.doubt();
-        }
+        Ok(())
     }
 
     /// Has `script` store the aliases that were declared, in the place of those before.
@@ -231,6 +217,7 @@ fn forget_one(
     history: History,
 ) -> Result<(), sqlx::Error> {
     match history.signals {
+        0 => {}
         1 => {
             script.add(sql::forget::PINGS_FORGET_FIRST).bind(history.newest)?.bind(name)?;
         }
