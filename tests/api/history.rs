@@ -1,6 +1,7 @@
 //! The history: what is kept of each signal, and for how long.
 
 use overdue::store::Rules;
+use serde_json::json;
 
 use crate::house::{House, TEN, rules};
 
@@ -218,6 +219,31 @@ async fn a_deleted_service_leaves_no_history_and_one_made_afresh_has_its_own() {
         house.texts("SELECT number || ' ' || previous FROM pings WHERE service = 'a'").await,
         ["1 0"]
     );
+}
+
+#[tokio::test]
+async fn of_a_deleted_service_nothing_is_left_whether_it_has_sent_one_signal_or_many() {
+    let house = House::new().await;
+    let post = async |target: &str| {
+        let request = House::request("POST", target).body("printed".into()).unwrap();
+        assert_eq!(house.answer(request).await.status, 200);
+    };
+    house.send_json("PUT", "/api/v1/services/none", &json!({"frequency": "1h"})).await;
+    post("/ping?name=one&frequency=1h").await;
+    for _ in 0..3 {
+        post("/ping?name=many&frequency=1h").await;
+        post("/ping?name=stays&frequency=1h").await;
+    }
+    for (name, left) in [("none", 7), ("one", 6), ("many", 3)] {
+        assert_eq!(house.send("DELETE", &format!("/ping/{name}")).await.status, 200);
+        assert_eq!(house.count("SELECT count(*) FROM pings").await, left, "{name}");
+        assert_eq!(house.count("SELECT count(*) FROM logs").await, left, "{name}");
+    }
+    assert_eq!(house.texts("SELECT name FROM services").await, ["stays"]);
+    assert_eq!(house.texts("SELECT DISTINCT service FROM pings").await, ["stays"]);
+    let changes =
+        "SELECT service || ' ' || what || ' ' || number FROM changes ORDER BY seq DESC LIMIT 3";
+    assert_eq!(house.texts(changes).await, ["many deleted 2", "one deleted 2", "none deleted 2"]);
 }
 
 /// What `house` has of its signals, but for their places.
