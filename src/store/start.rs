@@ -59,8 +59,11 @@ pub(super) async fn up_to_date(
     }
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
     let mut connection = options.connect().await.map_err(sqlite)?;
-    if let Some(path) = path.filter(|_| is_alone) {
-        wal::write_again(&mut connection, path).await.map_err(sqlite)?;
+    if let Some(path) = path.filter(|_| is_alone)
+        && let Err(error) = wal::write_again(&mut connection, path).await
+    {
+        wal::leave(connection, options).await;
+        return Err(sqlite(error));
     }
     migrate(&mut connection, &shown).await?;
     Ok((connection, shown))
