@@ -1,5 +1,7 @@
 //! The disk fails while it serves.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use rustix::io::Errno;
 use sqlx::{Connection as _, SqliteConnection};
 
@@ -67,6 +69,28 @@ async fn a_disk_that_the_system_has_made_read_only_costs_503_is_told_and_heals_b
 #[tokio::test]
 async fn a_sync_that_fails_is_never_answered_200_is_told_and_heals_by_itself() {
     a_call_that_fails(Call::Sync, Errno::IO, DATABASE | WAL).await;
+}
+
+#[tokio::test]
+async fn a_log_that_could_not_be_written_again_is_not_moved_into_the_database() {
+    let Some(ward) = Ward::open().await else { return };
+    assert_eq!(ward.ping("name=a&frequency=1D").await.status, 200);
+    let mut path = ward.disk.database().into_os_string();
+    path.push("-wal");
+    // Open, so that its number is not given to another.
+    let open = std::fs::File::open(&path).unwrap();
+    let log = open.metadata().unwrap();
+    // Of the writer's syncs, one fails with a commit, one as its connection ends, and the others as a start writes the log
+    // again; for that nobody else may have the database open.
+    ward.disk.pass_timers(3600);
+    for failures in [3, 5] {
+        ward.disk.fail(Call::Sync, Errno::IO, Some(failures), WAL);
+        let is_stored = async || ward.ping("name=a&frequency=1D").await.status == 200;
+        until("a ping to be stored", is_stored).await;
+        let now = std::fs::metadata(&path).unwrap();
+        assert_eq!((now.dev(), now.ino()), (log.dev(), log.ino()), "{failures} syncs that failed");
+    }
+    ward.server.stop().await;
 }
 
 #[tokio::test]
