@@ -54,19 +54,36 @@ pub(super) async fn up_to_date(
     is_alone: bool,
 ) -> Result<(SqliteConnection, String), OpenError> {
     let shown = path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
-    if let Some(path) = path.filter(|path| !is_empty(path)) {
-        refuse_strangers(path).await?;
+    let looker = match path.filter(|path| !is_empty(path)) {
+        Some(path) => Some(refuse_strangers(path).await?),
+        None => None,
+    };
+    let opened = opened(options, path.filter(|_| is_alone)).await;
+    if let Some(looker) = looker {
+        drop(looker.close().await);
     }
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
-    let mut connection = options.connect().await.map_err(sqlite)?;
-    if let Some(path) = path.filter(|_| is_alone)
-        && let Err(error) = wal::write_again(&mut connection, path).await
-    {
-        wal::leave(connection, options).await;
-        return Err(sqlite(error));
-    }
+    let mut connection = opened.map_err(sqlite)?;
     migrate(&mut connection, &shown).await?;
     Ok((connection, shown))
+}
+
+/// A connection for writing, and the log at `path` written again.
+///
+/// The last connection that ends moves the log into the database and removes it, as it believes what it reads. So another
+/// one, which cannot write, is to stay until the log is certain, or this one has ended.
+async fn opened(
+    options: &SqliteConnectOptions,
+    path: Option<&Path>,
+) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    if let Some(path) = path
+        && let Err(error) = wal::write_again(&mut connection, path).await
+    {
+        drop(connection.close().await);
+        return Err(error);
+    }
+    Ok(connection)
 }
 
 /// The version of the schema that this program knows.
@@ -96,8 +113,9 @@ struct Looked {
     first: i64,
 }
 
-/// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours.
-async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
+/// Looks at an existing file without changing it: opened for writing, its journal mode would already be ours. Returns the
+/// connection that has looked.
+async fn refuse_strangers(path: &Path) -> Result<SqliteConnection, OpenError> {
     let shown = path.display().to_string();
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source: Box::new(source) };
     let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
@@ -107,17 +125,19 @@ async fn refuse_strangers(path: &Path) -> Result<(), OpenError> {
         Err(error) if is_half_done(&error) => look(&options).await,
         looked => looked,
     };
-    let Looked { tables, ours, version, first } = looked.map_err(sqlite)?;
-    if tables > ours && first == 0 {
-        Err(OpenError::Foreign { path: shown })
+    let (Looked { tables, ours, version, first }, connection) = looked.map_err(sqlite)?;
+    let refusal = if tables > ours && first == 0 {
+        OpenError::Foreign { path: shown }
     } else if version > newest_version() {
-        Err(OpenError::Newer { path: shown, version })
+        OpenError::Newer { path: shown, version }
     } else {
-        Ok(())
-    }
+        return Ok(connection);
+    };
+    drop(connection.close().await);
+    Err(refusal)
 }
 
-async fn look(options: &SqliteConnectOptions) -> Result<Looked, sqlx::Error> {
+async fn look(options: &SqliteConnectOptions) -> Result<(Looked, SqliteConnection), sqlx::Error> {
     let mut connection = options.connect().await?;
     let row = sqlx::query(sql::TABLES).fetch_one(&mut connection).await?;
     let (tables, ours): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -127,8 +147,7 @@ async fn look(options: &SqliteConnectOptions) -> Result<Looked, sqlx::Error> {
         let row = sqlx::query(sql::MIGRATIONS_APPLIED).fetch_one(&mut connection).await?;
         (row.try_get(0)?, row.try_get(1)?)
     };
-    connection.close().await?;
-    Ok(Looked { tables, ours, version, first })
+    Ok((Looked { tables, ours, version, first }, connection))
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &str) -> Result<(), OpenError> {

@@ -10,11 +10,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tracing::warn;
+use sqlx::{Connection as _, SqliteConnection};
 
-use super::sql;
 use crate::core::limits::WAL_CHUNK_BYTES;
 
 /// Writes the log of `database` again as it reads, and syncs it, so that what is found in it is on disk. Nobody else
@@ -33,29 +30,6 @@ pub(super) async fn write_again(
     let written = tokio::task::spawn_blocking(move || rewrite(&path)).await;
     alone.rollback().await?;
     written.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)
-}
-
-/// Ends a connection whose log could not be written again, and leaves the log where it is. The last connection that ends
-/// moves it into the database and removes it, as it believes what it reads: so another one stays until this one has ended,
-/// and cannot write itself.
-pub(super) async fn leave(connection: SqliteConnection, options: &SqliteConnectOptions) {
-    let options = options.clone().create_if_missing(false).read_only(true);
-    let witness = async {
-        let mut witness = options.connect().await?;
-        // It counts from its first look on.
-        sqlx::query(sql::TABLES).fetch_one(&mut witness).await?;
-        Ok::<_, sqlx::Error>(witness)
-    };
-    match witness.await {
-        Ok(witness) => {
-            drop(connection.close().await);
-            drop(witness.close().await);
-        }
-        Err(error) => {
-            warn!(%error, "the log of the database may be moved before it is certain");
-            drop(connection.close().await);
-        }
-    }
 }
 
 fn rewrite(path: &Path) -> io::Result<()> {
