@@ -30,7 +30,7 @@ impl OfRows {
     }
 
     /// It with another text for one row, whose parameters are the columns in their order. SQLite makes and drops a table for
-    /// what it joins or reads while it writes, which takes as long as writing some ten rows: many share that, one does not.
+    /// what it joins or reads while it writes: many rows share that, one does not.
     const fn or_one(mut self, one: &'static str) -> Self {
         self.one = Some(one);
         self
