@@ -80,6 +80,8 @@ pub(super) struct Batch<'a> {
     says_seconds: bool,
     /// What begins the transaction, where nothing was read in it.
     opening: Script,
+    /// Whether that is so; then there is no trigger but ours, either.
+    is_remembered: bool,
 }
 
 /// One service within a transaction.
@@ -145,6 +147,7 @@ impl<'a> Batch<'a> {
             recorded: HashSet::new(),
             says_seconds: false,
             opening: Script::default(),
+            is_remembered: false,
         }
     }
 
@@ -158,6 +161,7 @@ impl<'a> Batch<'a> {
         version: i64,
     ) -> Result<Self, sqlx::Error> {
         let mut batch = Self::new(rules, services, archive);
+        batch.is_remembered = true;
         batch.slots.reserve(run.len());
         batch.opening = Script::that_begins();
         batch.opening.add(sql::UNCHANGED).bind(version)?;

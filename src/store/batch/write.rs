@@ -122,17 +122,23 @@ impl Batch<'_> {
     /// Has `script` store the services that have changed: most have by a ping or a sweep alone, which is a few columns of a
     /// row that is known.
     fn store_services(&self, script: &mut Script) -> Result<(), sqlx::Error> {
-        let (mut pinged, mut changed, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pinged, mut pinged_again) = (Vec::new(), Vec::new());
+        let (mut changed, mut told) = (Vec::new(), Vec::new());
         for slot in self.changed() {
             let Now::Known(service) = &slot.now else { continue };
             if service.alerted {
                 told.push(service.name.as_str());
             }
-            if let Some(id) = slot.pinged_row() {
-                pinged.push((id, service));
-            } else {
-                let new_row = slot.id.filter(|_| !slot.stored);
-                changed.push(rows::service_values(new_row, service));
+            match slot.pinged() {
+                // Somebody's trigger may wait for the second to be stored, be it the same.
+                Some((id, Moved::HistoryAlone)) if self.is_remembered => {
+                    pinged_again.push((id, service.history));
+                }
+                Some((id, _)) => pinged.push((id, service)),
+                None => {
+                    let new_row = slot.id.filter(|_| !slot.stored);
+                    changed.push(rows::service_values(new_row, service));
+                }
             }
         }
         script.array(sql::SERVICES_STORE, &changed)?;
@@ -157,6 +163,11 @@ impl Batch<'_> {
                 .bind(*id)?;
             Ok(())
         })?;
+        let again = &sql::of_rows::SERVICES_PINGED_AGAIN;
+        script.rows(again, &pinged_again, |script, (id, history)| {
+            script.bind(history.signals)?.bind(history.newest)?.bind(*id)?;
+            Ok(())
+        })?;
         // A signal that is sent again is not counted, and may change nothing else but the deadline.
         script.array(sql::SERVICES_ALERTED, &told)
     }
@@ -166,16 +177,32 @@ impl Batch<'_> {
     }
 }
 
+/// What pings alone have changed of a service.
+enum Moved {
+    /// When it was heard of and is to be, and its history.
+    Times,
+    /// How far its history goes: they came in the second of the ping before.
+    HistoryAlone,
+}
+
 impl Slot {
-    /// The row of a service that only pings have changed.
-    fn pinged_row(&self) -> Option<i64> {
-        match (&self.now, &self.before) {
-            (Now::Known(now), Some(before)) if self.stored && !self.forget => {
-                self.id.filter(|_| is_as_before_but_for_pings(before, now))
-            }
-            _ => None,
-        }
+    /// The row of a service that only pings have changed, and what they did.
+    fn pinged(&self) -> Option<(i64, Moved)> {
+        let (Now::Known(now), Some(before), true, false) =
+            (&self.now, &self.before, self.stored, self.forget)
+        else {
+            return None;
+        };
+        let id = self.id.filter(|_| is_as_before_but_for_pings(before, now))?;
+        let moved = if times(before) == times(now) { Moved::HistoryAlone } else { Moved::Times };
+        Some((id, moved))
     }
+}
+
+/// What a ping moves beside the history.
+fn times(service: &Service) -> [Option<i64>; 5] {
+    let Service { last_ping, last_success, last_duration_ms, expected, deadline, .. } = service;
+    [*last_ping, *last_success, *last_duration_ms, *expected, *deadline]
 }
 
 /// Whether everything is the same but what a ping changes each time.

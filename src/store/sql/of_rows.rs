@@ -84,6 +84,28 @@ pub(in crate::store) static SERVICES_PINGED: OfRows = OfRows::new(
         WHERE id = ?",
 );
 
+/// Stores of services by their ids what a ping changes that came in the second of the one before, and so moves no deadline:
+/// (signals, newest ping, id). An index whose columns are stored anew is written anew, even with what it held.
+pub(in crate::store) static SERVICES_PINGED_AGAIN: OfRows = OfRows::new(
+    "
+        WITH pinged (signals, newest_ping, id)
+        AS (VALUES ",
+    3,
+    ")
+        UPDATE OR ROLLBACK services SET
+            signals = pinged.signals,
+            newest_ping = pinged.newest_ping
+        FROM pinged
+        WHERE services.id = pinged.id",
+)
+.or_one(
+    "
+        UPDATE OR ROLLBACK services SET
+            signals = ?,
+            newest_ping = ?
+        WHERE id = ?",
+);
+
 /// Stores of services by their ids what a sweep changes: (id, alerted, failed, outage's beginning, last told of).
 pub(in crate::store) static SERVICES_TOLD: OfRows = OfRows::new(
     "
