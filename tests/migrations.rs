@@ -8,7 +8,7 @@ use overdue::core::name::Name;
 use overdue::core::ping::Ping;
 use overdue::store::{self, Guard, Rules};
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 const NOW: i64 = 1_795_600_800;
@@ -182,4 +182,78 @@ async fn the_record_of_changes_begins_with_what_is_there_and_with_the_last_gap()
             .await
             .unwrap();
     assert_eq!(outage, (1_795_600_000, 1_795_599_990, 0), "what ran in time was no outage");
+}
+
+#[tokio::test]
+async fn what_may_be_written_is_the_same_after_its_checks_were_written_anew() {
+    let signals = ["success", "start", "fail", "log"].map(ping_of);
+    let changes = ["known", "made", "declared", "changed", "paused", "resumed", "deleted"];
+    let changes = changes.map(change_of);
+    let kinds = ["overdue", "failed", "recovered", "reminder"].map(alert_of);
+    let states = ["pending", "delivered", "given_up"].map(delivery_of);
+    let allowed = [signals.as_slice(), &changes, &kinds, &states].concat();
+    let others = [ping_of("ping"), change_of("gone"), alert_of("late"), delivery_of("lost")];
+    let folder = TempDir::new().unwrap();
+    let path = left_by(6, &folder, "INSERT INTO monitor (id, listening_until) VALUES (1, 7)").await;
+    let uri = format!("sqlite:{}", path.display());
+    // One that had the file open before reads the schema again.
+    let mut early = SqliteConnection::connect(&uri).await.unwrap();
+    for statement in &allowed {
+        sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut early).await.unwrap();
+    }
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    MIGRATIONS.run(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let mut late = SqliteConnection::connect(&uri).await.unwrap();
+    for connection in [&mut early, &mut late] {
+        for statement in &allowed {
+            sqlx::raw_sql(AssertSqlSafe(statement.as_str()))
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+        }
+        for statement in &others {
+            let refused = sqlx::raw_sql(AssertSqlSafe(statement.as_str()));
+            let refused = refused.execute(&mut *connection).await.unwrap_err().to_string();
+            assert!(refused.contains("CHECK constraint failed: "), "{statement}: {refused}");
+            assert!(!refused.contains(" IN ("), "{statement}: {refused}");
+        }
+        let integrity: String =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_one(connection).await.unwrap();
+        assert_eq!(integrity, "ok");
+    }
+    let lists: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '% IN (''%'',%'',%' OR name = 'checks_are_new'",
+    )
+    .fetch_one(&mut late)
+    .await
+    .unwrap();
+    assert_eq!(lists, 0, "a list of three or more is left, or what had the schema read again");
+}
+
+fn ping_of(signal: &str) -> String {
+    format!(
+        "INSERT INTO pings (service, number, previous, at, received_at, signal) VALUES ('a', 1, 0, 1, 1, '{signal}')"
+    )
+}
+
+fn change_of(what: &str) -> String {
+    format!(
+        "INSERT INTO changes (service, number, at, what, by_ping, signals, paused)
+         SELECT 'a', count(*), 1, '{what}', 0, 0, 0 FROM changes"
+    )
+}
+
+fn alert_of(kind: &str) -> String {
+    format!(
+        "INSERT INTO alerts (id, service, kind, about, occurrence, created_at, outage_since, grace)
+         SELECT 'alr_' || count(*), 'a', '{kind}', 1, 0, 1, 1, 0 FROM alerts"
+    )
+}
+
+fn delivery_of(state: &str) -> String {
+    format!(
+        "INSERT INTO deliveries (alert, destination, service, state, next_attempt)
+         SELECT 1, 'd' || count(*), 'a', '{state}', 1 FROM deliveries"
+    )
 }

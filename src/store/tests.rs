@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::memory::{Alerts, Memory, Remembered};
 use super::sql::of_rows::{
-    CHANGES_STORE, PINGS_STORE, PINGS_STORE_PLAIN, SERVICES_PINGED, SERVICES_TOLD, STATEMENT_ROWS,
+    CHANGES_STORE, PINGS_STORE, PINGS_STORE_PLAIN, SERVICES_PINGED, SERVICES_PINGED_AGAIN,
+    SERVICES_TOLD, STATEMENT_ROWS,
 };
 use super::start::has_no_trigger_but_ours;
 use super::{Guard, Opened, Rules, Store, StoreError, Writer, open, sql};
@@ -65,6 +66,7 @@ fn ping(name: &str, frequency: i64) -> Ping {
 fn texts() -> Vec<(&'static str, String)> {
     let of_rows = [
         ("SERVICES_PINGED", &SERVICES_PINGED),
+        ("SERVICES_PINGED_AGAIN", &SERVICES_PINGED_AGAIN),
         ("SERVICES_TOLD", &SERVICES_TOLD),
         ("PINGS_STORE_PLAIN", &PINGS_STORE_PLAIN),
         ("PINGS_STORE", &PINGS_STORE),
@@ -208,6 +210,26 @@ async fn the_sweep_uses_its_partial_index_and_nothing_scans_a_table_that_grows()
         }
         let scans = plan.iter().any(|step| step.starts_with("SCAN ") && !is_bounded(step));
         assert!(!scans || may_scan.contains(&name), "{name}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn for_one_ping_and_for_one_deletion_sqlite_makes_no_table_in_between() {
+    let opening = opening().await;
+    let mut connection = connection(&opening).await;
+    for text in [
+        SERVICES_PINGED.text(1).0,
+        SERVICES_PINGED_AGAIN.text(1).0,
+        PINGS_STORE_PLAIN.text(1).0,
+        sql::forget::PINGS_FORGET_FIRST,
+        sql::forget::SERVICES_FORGET_ONE,
+        sql::record::CHANGES_STORE_ONE,
+        sql::record::CHANGES_TRIM_OF_ONE,
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {text}"));
+        let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get("opcode")).collect();
+        assert!(steps.len() > 10 && !steps.iter().any(|step| step == "OpenEphemeral"), "{text}");
     }
 }
 
