@@ -6,7 +6,7 @@
 //! request hardly depends on its neighbours.
 //!
 //! Behind `cargo bench --bench ping --`: `--services 1000000` (5000), `--connections 1,16,64` (1,64,256), `--requests
-//! healthz,any,one,delete` (all of them), `--durability relaxed` (full), `--rounds 5` (3), `--threads 2` of the client
+//! healthz,any,one,new,delete` (all of them), `--durability relaxed` (full), `--rounds 5` (3), `--threads 2` of the client
 //! (1), `--program PATH` of another build to be measured, `--out FILE` to append the figures to.
 
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
@@ -33,8 +33,8 @@ const ROUNDS: usize = 3;
 /// More services than that are not pinged into being.
 const SERVICES_MADE_MAX: usize = 10_000;
 const ROUND: Duration = Duration::from_secs(2);
-/// The same for deletes, as what they delete is made anew again and again.
-const ROUND_OF_DELETES: Duration = Duration::from_millis(500);
+/// The same for first pings and deletes, as what they make is deleted, and what they delete made, again and again.
+const ROUND_OF_ONCE: Duration = Duration::from_millis(500);
 /// How long the bare disk is asked in each round.
 const BARE_ROUND: Duration = Duration::from_millis(500);
 /// Connections that make services outside of the measured time.
@@ -45,11 +45,13 @@ enum Kind {
     Healthz,
     PingAny,
     PingOne,
+    PingNew,
     Delete,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Healthz, Self::PingAny, Self::PingOne, Self::Delete];
+    const ALL: [Self; 5] =
+        [Self::Healthz, Self::PingAny, Self::PingOne, Self::PingNew, Self::Delete];
 
     /// What flags and figures call it.
     fn name(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Kind {
             Self::Healthz => "healthz",
             Self::PingAny => "any",
             Self::PingOne => "one",
+            Self::PingNew => "new",
             Self::Delete => "delete",
         }
     }
@@ -66,6 +69,7 @@ impl Kind {
             Self::Healthz => "GET /healthz".to_owned(),
             Self::PingAny => format!("GET /ping, any of {services} names"),
             Self::PingOne => "GET /ping, one name".to_owned(),
+            Self::PingNew => format!("GET /ping, the first of {} names", doomed(services)),
             Self::Delete => format!("DELETE /ping/NAME, of {} names", doomed(services)),
         }
     }
@@ -198,29 +202,37 @@ fn round_of(row: &Measured, server: &Server, options: &Options) -> Outcome {
         Kind::Healthz => endless(What::Healthz),
         Kind::PingAny => endless(What::PingAny(options.services)),
         Kind::PingOne => endless(What::PingOne),
-        Kind::Delete => return round_of_deletes(row.connections, server, options),
+        Kind::PingNew | Kind::Delete => return round_of_once(row, server, options),
     };
     measured(server, requests, options, ROUND).0
 }
 
-/// A round of deletes. There are never more services to delete than are pinged, so that both find the same before them;
-/// once they are gone, they are made anew, and that time does not count.
-fn round_of_deletes(connections: usize, server: &Server, options: &Options) -> Outcome {
+/// A round of what each name is asked once: its first ping, or its deletion. There are never more such services than are
+/// pinged, so that all find the same before them; what the next pass needs is done in between, and does not count.
+fn round_of_once(row: &Measured, server: &Server, options: &Options) -> Outcome {
+    const PREFIX: &str = "doomed";
     let mut all = Outcome::default();
-    let numbers = 0..doomed(options.services).max(connections);
-    while all.took < ROUND_OF_DELETES {
-        prepare(server.address, Requests::numbered(What::Make("doomed"), &numbers, MAKERS));
-        let requests = Requests::numbered(What::Delete("doomed"), &numbers, connections);
-        let (pass, rest) =
-            measured(server, requests, options, ROUND_OF_DELETES.saturating_sub(all.took));
+    let numbers = 0..doomed(options.services).max(row.connections);
+    let (make, delete) = (What::Make(PREFIX), What::Delete(PREFIX));
+    let (before, what, after) = match row.kind {
+        Kind::Delete => (Some(make), delete, None),
+        _ => (None, make, Some(delete)),
+    };
+    let aside = |what| prepare(server.address, Requests::numbered(what, &numbers, MAKERS));
+    while all.took < ROUND_OF_ONCE {
+        before.map(aside);
+        let requests = Requests::numbered(what, &numbers, row.connections);
+        let time = ROUND_OF_ONCE.saturating_sub(all.took);
+        let (pass, rest) = measured(server, requests, options, time);
         prepare(server.address, rest);
+        after.map(aside);
         all.add(pass);
     }
     all.rates = vec![per_second(all.nanoseconds.len() - all.errors, all.took)];
     all
 }
 
-/// Services there are to delete at a time.
+/// Services there are to make and to delete at a time.
 fn doomed(services: usize) -> usize {
     services.min(SERVICES_MADE_MAX)
 }

@@ -18,6 +18,7 @@ REQUESTS = {
     "healthz": "`GET /healthz`",
     "any": "`GET /ping`, any service",
     "one": "`GET /ping`, one service",
+    "new": "`GET /ping`, a new service",
     "delete": "`DELETE /ping/{name}`",
 }
 # Told apart without colour, too: each has a mark of its own.
@@ -25,6 +26,7 @@ LOOKS = {
     "healthz": ("c0", "circle"),
     "any": ("c1", "square"),
     "one": ("c2", "diamond"),
+    "new": ("c4", "down"),
     "delete": ("c3", "triangle"),
 }
 STYLE = """
@@ -32,12 +34,12 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .title { font-weight: 600; }
 .axis { stroke: #8c959f; }
 .grid { stroke: #8c959f; stroke-opacity: .25; }
-.c0 { --c: #57606a; } .c1 { --c: #0969da; } .c2 { --c: #bc4c00; } .c3 { --c: #1a7f37; }
+.c0 { --c: #57606a; } .c1 { --c: #0969da; } .c2 { --c: #bc4c00; } .c3 { --c: #1a7f37; } .c4 { --c: #8250df; }
 polyline { fill: none; stroke: var(--c); stroke-width: 2; }
 .mark { fill: var(--c); }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
-  .c0 { --c: #9198a1; } .c1 { --c: #58a6ff; } .c2 { --c: #f0883e; } .c3 { --c: #56d364; }
+  .c0 { --c: #9198a1; } .c1 { --c: #58a6ff; } .c2 { --c: #f0883e; } .c3 { --c: #56d364; } .c4 { --c: #d2a8ff; }
 }
 """
 
@@ -121,7 +123,7 @@ def endpoints_table(figures):
     cell = lambda one: f"{one['mean_us'] / 1000:.2f} ms" if one else "-"
     rows = [
         [name, count, cell(average(get, count)), cell(average("delete", count) if get == "any" else None)]
-        for name, get in (("`/ping`", "any"), ("`/healthz`", "healthz"))
+        for name, get in (("`/ping`", "any"), ("`/ping`, a new service", "new"), ("`/healthz`", "healthz"))
         for count in connections
     ]
     return table(["endpoint", "connections", "GET", "DELETE"], rows)
@@ -333,6 +335,7 @@ def mark(shape, x, y):
         "square": [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
         "diamond": [(0, -5), (5, 0), (0, 5), (-5, 0)],
         "triangle": [(0, -5), (5, 4), (-5, 4)],
+        "down": [(0, 5), (5, -4), (-5, -4)],
     }[shape]
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
     return f'<polygon class="mark" points="{points}"/>'
