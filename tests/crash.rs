@@ -210,7 +210,14 @@ async fn deliver_the_rest(folder: &Path, receiver: &mut Receiver, arrived: &mut 
         }
     };
     let seconds = Duration::from_secs(ARRIVAL_SECONDS_MAX);
-    tokio::time::timeout(seconds, all_have).await.expect("what is due has to arrive");
+    if tokio::time::timeout(seconds, all_have).await.is_err() {
+        let waiting = "SELECT attempts || ' attempts, next in ' || (next_attempt - unixepoch()) || ' s: ' || coalesce(last_error, '')
+            FROM deliveries WHERE state = 'pending' ORDER BY next_attempt LIMIT 20";
+        let waiting: Vec<String> =
+            sqlx::query_scalar(waiting).fetch_all(&mut connection).await.unwrap();
+        let left: i64 = sqlx::query_scalar(left).fetch_one(&mut connection).await.unwrap();
+        panic!("what is due has to arrive: {left} have not, {waiting:#?}");
+    }
     server.stop().await;
     arrived.note(receiver);
 }
