@@ -192,7 +192,10 @@ async fn what_may_be_written_is_the_same_after_its_checks_were_written_anew() {
     let kinds = ["overdue", "failed", "recovered", "reminder"].map(alert_of);
     let states = ["pending", "delivered", "given_up"].map(delivery_of);
     let allowed = [signals.as_slice(), &changes, &kinds, &states].concat();
-    let others = [ping_of("ping"), change_of("gone"), alert_of("late"), delivery_of("lost")];
+    let others = ["x", "", "ping", "Start", "success ", "overdue,failed"];
+    let others =
+        others.map(|word| [ping_of(word), change_of(word), alert_of(word), delivery_of(word)]);
+    let others = others.concat();
     let folder = TempDir::new().unwrap();
     let path = left_by(6, &folder, "INSERT INTO monitor (id, listening_until) VALUES (1, 7)").await;
     let uri = format!("sqlite:{}", path.display());
@@ -203,9 +206,11 @@ async fn what_may_be_written_is_the_same_after_its_checks_were_written_anew() {
     }
     let mut connection = SqliteConnection::connect(&uri).await.unwrap();
     MIGRATIONS.run(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let may_edit: i64 =
+        sqlx::query_scalar("PRAGMA writable_schema").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(may_edit, 0);
     let mut late = SqliteConnection::connect(&uri).await.unwrap();
-    for connection in [&mut early, &mut late] {
+    for connection in [&mut early, &mut connection, &mut late] {
         for statement in &allowed {
             sqlx::raw_sql(AssertSqlSafe(statement.as_str()))
                 .execute(&mut *connection)
@@ -223,12 +228,41 @@ async fn what_may_be_written_is_the_same_after_its_checks_were_written_anew() {
         assert_eq!(integrity, "ok");
     }
     let lists: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '% IN (''%'',%'',%' OR name = 'checks_are_new'",
+        "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '% IN (''%'',%'',%' OR name = 'overdue_checks_are_new'",
     )
     .fetch_one(&mut late)
     .await
     .unwrap();
     assert_eq!(lists, 0, "a list of three or more is left, or what had the schema read again");
+}
+
+#[tokio::test]
+async fn a_check_that_somebody_has_written_otherwise_stays() {
+    let folder = TempDir::new().unwrap();
+    let path = left_by(
+        6,
+        &folder,
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'signal TEXT NOT NULL CHECK', '-- was: CHECK (signal IN (''success'', ''start'', ''fail'', ''log''))
+             signal TEXT NOT NULL -- and CHECK (signal IN (''success'', ''start'', ''fail'', ''log''))
+             CHECK (length(signal) > 2) CHECK') WHERE name = 'pings';
+         UPDATE sqlite_schema SET sql = replace(sql, 'kind IN (', 'kind in (') WHERE name = 'alerts';
+         PRAGMA writable_schema = RESET;",
+    )
+    .await;
+    let uri = format!("sqlite:{}", path.display());
+    let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+    MIGRATIONS.run(&mut connection).await.unwrap();
+    for (statement, is_allowed) in [
+        (ping_of("log"), true),
+        (ping_of("x"), false),
+        (ping_of("ping"), false),
+        (alert_of("failed"), true),
+        (alert_of("ping"), false),
+    ] {
+        let done = sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut connection).await;
+        assert_eq!(done.is_ok(), is_allowed, "{statement}: {done:?}");
+    }
 }
 
 fn ping_of(signal: &str) -> String {

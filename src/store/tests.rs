@@ -36,11 +36,16 @@ struct Opening {
 }
 
 async fn opening() -> Opening {
+    opening_of(100).await
+}
+
+/// A store of up to so many services.
+async fn opening_of(services_max: i64) -> Opening {
     let folder = TempDir::new().unwrap();
     let database = Database::File(folder.path().join("overdue.db"));
     let rules = Rules {
         grace: Grace::ZERO,
-        services_max: 100,
+        services_max,
         routes: Vec::new(),
         hold_seconds: 60,
         remind_every_seconds: None,
@@ -273,6 +278,40 @@ async fn a_batch_gives_what_its_commands_one_by_one_would_have_given() {
             .await
             .unwrap();
     assert_eq!(rows, [("a".to_owned(), NOW + 60), ("b".to_owned(), NOW + 600)]);
+}
+
+#[tokio::test]
+async fn of_however_many_services_that_ping_again_in_one_second_each_knows_its_last_signal() {
+    for services in [1, 2, 3, 5, 257, 600] {
+        let opening = opening_of(services).await;
+        let writer = tokio::spawn(opening.writer.run());
+        for _ in 1..=3 {
+            // All wait in the queue before the writer has its turn, and become one batch.
+            let pings = (0..services).map(|number| {
+                let store = opening.store.clone();
+                tokio::spawn(async move { store.ping(ping(&format!("job-{number}"), 600)).await })
+            });
+            for answer in pings.collect::<Vec<_>>() {
+                assert!(answer.await.unwrap().is_ok());
+            }
+        }
+        opening.store.close().await;
+        writer.await.unwrap();
+        let path = opening.folder.path().join("overdue.db");
+        let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        let right: i64 = sqlx::query_scalar(
+            "SELECT count(*)
+             FROM services AS s
+             JOIN pings AS third ON third.id = s.newest_ping AND third.service = s.name AND third.number = s.signals
+             JOIN pings AS second ON second.id = third.previous AND second.service = s.name AND second.number = 2
+             JOIN pings AS first ON first.id = second.previous AND first.service = s.name AND first.number = 1
+             WHERE s.signals = 3 AND s.deadline = s.last_ping + 600",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(right, services);
+    }
 }
 
 #[tokio::test]

@@ -87,6 +87,40 @@ async fn between_two_pings_every_edit_counts_for_the_second() {
     }
 }
 
+/// A ping in the second of the one before stores what it changes; a time that hands have set is changed by it.
+#[tokio::test]
+async fn a_time_set_by_hand_is_set_again_by_a_ping_in_the_second_of_the_one_before() {
+    for (edit, asked, expected) in [
+        (
+            "UPDATE services SET deadline = last_ping - 9",
+            "SELECT deadline FROM services",
+            TEN + 600,
+        ),
+        (
+            "UPDATE services SET expected = last_ping - 9",
+            "SELECT expected FROM services",
+            TEN + 600,
+        ),
+        (
+            "UPDATE services SET last_success = last_ping - 9",
+            "SELECT last_success FROM services",
+            TEN,
+        ),
+        ("UPDATE services SET last_ping = last_ping - 9", "SELECT last_ping FROM services", TEN),
+    ] {
+        let house = House::new().await;
+        for _ in 1..=2 {
+            house.ping("name=a&frequency=10m").await;
+        }
+        house.edit(edit).await;
+        // That is read along with a signal that moves nothing.
+        house.get("/ping/a/log").await;
+        assert_eq!(house.count(asked).await, TEN - 9, "{edit}");
+        house.ping("name=a&frequency=10m").await;
+        assert_eq!(house.count(asked).await, expected, "{edit}");
+    }
+}
+
 #[tokio::test]
 async fn what_somebodys_trigger_makes_of_a_ping_counts_for_the_next() {
     for edit in [
