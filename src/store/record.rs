@@ -27,7 +27,7 @@ pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx
 }
 
 /// Has `script` append `changes`, and remove what is too much, where there are `rows_before`. Returns the places of the
-/// statements that remove.
+/// statements that remove. A deletion may be one too many: nothing follows it until the service is made afresh.
 pub(super) fn append(
     script: &mut Script,
     changes: &[(Name, Changed)],
@@ -41,11 +41,13 @@ pub(super) fn append(
         script.add(sql::CHANGES_STORE_ONE).bind(service)?;
         bind(script, service, 1, changed)?;
         let first = script.statements();
-        script
-            .add(sql::CHANGES_TRIM_OF_ONE)
-            .bind(service)?
-            .bind(service)?
-            .bind(CHANGES_OF_SERVICE_MAX)?;
+        if is_followed(changed) {
+            script
+                .add(sql::CHANGES_TRIM_OF_ONE)
+                .bind(service)?
+                .bind(service)?
+                .bind(CHANGES_OF_SERVICE_MAX)?;
+        }
         trim(script, rows_before, 1)?;
         return Ok(first..script.statements());
     }
@@ -62,13 +64,21 @@ pub(super) fn append(
             bind(script, service, *number, changed)
         })?;
     }
-    let services: HashSet<&str> = changes.iter().map(|(service, _)| service.as_str()).collect();
+    let followed = changes.iter().filter(|(_, changed)| is_followed(changed));
+    let services: HashSet<&str> = followed.map(|(service, _)| service.as_str()).collect();
     let services: Vec<&str> = services.into_iter().collect();
     let first = script.statements();
-    script.array(sql::CHANGES_TRIM_OF, &services)?;
-    script.bind(CHANGES_OF_SERVICE_MAX)?;
+    if !services.is_empty() {
+        script.array(sql::CHANGES_TRIM_OF, &services)?;
+        script.bind(CHANGES_OF_SERVICE_MAX)?;
+    }
     trim(script, rows_before, changes.len())?;
     Ok(first..script.statements())
+}
+
+/// Whether others may follow before its service is made afresh.
+fn is_followed(changed: &Changed) -> bool {
+    changed.what != What::Deleted
 }
 
 /// Has `script` remove what is too much in all, where so many were `appended` to `rows_before`.
