@@ -175,7 +175,7 @@ pub const LOGS_TRIM_ROWS_MAX: i64 = 10_000;
 /// Signals kept of each service, at most.
 pub const HISTORY_ROWS_MAX: i64 = 10_000;
 
-/// Changes kept of each service, the newest, and its deletion after them.
+/// Changes kept of each service, the newest.
 pub const CHANGES_OF_SERVICE_MAX: i64 = 100;
 
 /// Changes kept in all; the oldest make room. The migration repeats it.

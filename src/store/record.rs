@@ -27,7 +27,7 @@ pub(super) async fn count(connection: &mut SqliteConnection) -> Result<i64, sqlx
 }
 
 /// Has `script` append `changes`, and remove what is too much, where there are `rows_before`. Returns the places of the
-/// statements that remove. A deletion may be one too many: nothing follows it until the service is made afresh.
+/// statements that remove.
 pub(super) fn append(
     script: &mut Script,
     changes: &[(Name, Changed)],
@@ -41,13 +41,11 @@ pub(super) fn append(
         script.add(sql::CHANGES_STORE_ONE).bind(service)?;
         bind(script, service, 1, changed)?;
         let first = script.statements();
-        if is_followed(changed) {
-            script
-                .add(sql::CHANGES_TRIM_OF_ONE)
-                .bind(service)?
-                .bind(service)?
-                .bind(CHANGES_OF_SERVICE_MAX)?;
-        }
+        script
+            .add(sql::CHANGES_TRIM_OF_ONE)
+            .bind(service)?
+            .bind(service)?
+            .bind(CHANGES_OF_SERVICE_MAX)?;
         trim(script, rows_before, 1)?;
         return Ok(first..script.statements());
     }
@@ -64,21 +62,13 @@ pub(super) fn append(
             bind(script, service, *number, changed)
         })?;
     }
-    let followed = changes.iter().filter(|(_, changed)| is_followed(changed));
-    let services: HashSet<&str> = followed.map(|(service, _)| service.as_str()).collect();
+    let services: HashSet<&str> = changes.iter().map(|(service, _)| service.as_str()).collect();
     let services: Vec<&str> = services.into_iter().collect();
     let first = script.statements();
-    if !services.is_empty() {
-        script.array(sql::CHANGES_TRIM_OF, &services)?;
-        script.bind(CHANGES_OF_SERVICE_MAX)?;
-    }
+    script.array(sql::CHANGES_TRIM_OF, &services)?;
+    script.bind(CHANGES_OF_SERVICE_MAX)?;
     trim(script, rows_before, changes.len())?;
     Ok(first..script.statements())
-}
-
-/// Whether others may follow before its service is made afresh.
-fn is_followed(changed: &Changed) -> bool {
-    changed.what != What::Deleted
 }
 
 /// Has `script` remove what is too much in all, where so many were `appended` to `rows_before`.

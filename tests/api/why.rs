@@ -384,9 +384,7 @@ async fn a_ping_that_changes_nothing_leaves_no_row_and_the_newest_hundred_are_ke
     assert_eq!(house.count("SELECT max(number) FROM changes").await, CHANGES_OF_SERVICE_MAX + 6);
     let house = house.restart().await;
     house.send("DELETE", "/ping/a").await;
-    assert_eq!(house.count("SELECT count(*) FROM changes").await, CHANGES_OF_SERVICE_MAX + 1);
     house.ping("name=a&frequency=10m").await;
-    assert_eq!(house.count("SELECT count(*) FROM changes").await, CHANGES_OF_SERVICE_MAX);
     let last = "SELECT what || number FROM changes ORDER BY seq DESC LIMIT 2";
     assert_eq!(house.texts(last).await, ["made108", "deleted107"]);
 }
