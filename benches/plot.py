@@ -341,6 +341,21 @@ def mark(shape, x, y):
     return f'<polygon class="mark" points="{points}"/>'
 
 
+def legend_of(requests, width, y):
+    """What the lines are, in as many rows from y on as they take, and where those end."""
+    out, at = [], Panel.LEFT
+    for request in requests:
+        colour, shape = LOOKS[request]
+        name = REQUESTS[request].replace("`", "")
+        takes = 46 + 7 * len(name)
+        if at + takes > width and at > Panel.LEFT:
+            at, y = Panel.LEFT, y + 20
+        out.append(f'<g class="{colour}">{mark(shape, at + 5, y)}</g>')
+        out.append(f'<text x="{at + 16}" y="{y + 4}">{name}</text>')
+        at += takes
+    return out, y + 16
+
+
 def plot(figures, part, by, x_name, path):
     found = figures.of(part, "ping")
     if not found:
@@ -350,11 +365,11 @@ def plot(figures, part, by, x_name, path):
         for request in REQUESTS if any(one["request"] == request for one in found)
     }
     width = 2 * (Panel.WIDTH + Panel.LEFT) + 40
-    height = Panel.TOP + Panel.HEIGHT + 84
     panels = [
         Panel(0, "Requests a second", x_name, lines("rate", 1), False),
         Panel(Panel.WIDTH + Panel.LEFT + 20, "99 of 100 take at most, ms", x_name, lines("p99_us", 1e-3), True),
     ]
+    legend, height = legend_of(panels[0].series, width, Panel.TOP + Panel.HEIGHT + 68)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         f"<title>Requests a second and their 99th percentile by {x_name}</title>",
@@ -362,14 +377,7 @@ def plot(figures, part, by, x_name, path):
     ]
     for panel in panels:
         out += panel.svg()
-    at = Panel.LEFT
-    for request in panels[0].series:
-        colour, shape = LOOKS[request]
-        name = REQUESTS[request].replace("`", "")
-        out.append(f'<g class="{colour}">{mark(shape, at + 5, height - 16)}</g>')
-        out.append(f'<text x="{at + 16}" y="{height - 12}">{name}</text>')
-        at += 46 + 7 * len(name)
-    path.write_text("\n".join([*out, "</svg>", ""]))
+    path.write_text("\n".join([*out, *legend, "</svg>", ""]))
 
 
 def main(words):
