@@ -331,7 +331,8 @@ async fn after_syncs_that_failed_nothing_is_built_on_what_they_did_not_write() {
     for _ in 0..number("POWER_RECORDINGS", 1) {
         let trouble = async |disk: &Disk| {
             // When the writer's connection ends, which is the only one, all that is known of the file is what can be read
-            // from it, which is more than what is on disk. Soon after another, too: where the log has just begun, no older commit covers what a lost one has changed.
+            // from it, which is more than what is on disk. Soon after another failure, too: where the log has just begun,
+            // no older commit covers what a lost one has changed.
             for _ in 0..20 {
                 let files = *fastrand::choice(&[disk::WAL, disk::WAL, disk::DATABASE]).unwrap();
                 disk.fail(Call::Sync, Errno::IO, Some(fastrand::i32(1..8)), files);
